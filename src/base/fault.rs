@@ -1,0 +1,119 @@
+//! What can go wrong with a request, before it becomes HTTP in some dialect.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// The kinds of refusal that a client can see. Status and code are a contract (see the README).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    InvalidJson,
+    InvalidRequest,
+    UnsupportedParameter,
+    ApiKeyInQuery,
+    ApiKeyRequired,
+    InvalidApiKey,
+    ApiKeyDisabled,
+    ApiKeyExpired,
+    AccessDenied,
+    ModelNotAllowed,
+    ModelNotFound,
+    EndpointNotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    TooLarge,
+    UpstreamRateLimited,
+    UpstreamOverloaded,
+    UpstreamError,
+    UpstreamUnavailable,
+    UpstreamTimeout,
+    Internal,
+}
+
+impl FaultKind {
+    pub fn status(self) -> u16 {
+        match self {
+            Self::InvalidJson
+            | Self::InvalidRequest
+            | Self::UnsupportedParameter
+            | Self::ApiKeyInQuery => 400,
+            Self::ApiKeyRequired | Self::InvalidApiKey | Self::ApiKeyDisabled => 401,
+            Self::ApiKeyExpired | Self::AccessDenied | Self::ModelNotAllowed => 403,
+            Self::ModelNotFound | Self::EndpointNotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::TooLarge => 413,
+            Self::UpstreamRateLimited => 429,
+            Self::Internal => 500,
+            Self::UpstreamError => 502,
+            Self::UpstreamOverloaded | Self::UpstreamUnavailable => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// The stable word that scripts match on.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidRequest => "invalid_request",
+            Self::UnsupportedParameter => "unsupported_parameter",
+            Self::ApiKeyInQuery => "api_key_in_query_deprecated",
+            Self::ApiKeyRequired => "API_KEY_REQUIRED",
+            Self::InvalidApiKey => "INVALID_API_KEY",
+            Self::ApiKeyDisabled => "API_KEY_DISABLED",
+            Self::ApiKeyExpired => "API_KEY_EXPIRED",
+            Self::AccessDenied => "ACCESS_DENIED",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotFound => "model_not_found",
+            Self::EndpointNotFound => "endpoint_not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::TooLarge => "request_too_large",
+            Self::UpstreamRateLimited => "rate_limit_exceeded",
+            Self::UpstreamOverloaded => "upstream_overloaded",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Internal => "internal_error",
+        }
+    }
+}
+
+/// One refusal: what, where (`param`), how to mend it (in `message`). Making one has no effect;
+/// it becomes HTTP once, at the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: FaultKind,
+    /// Differs from `kind.status()` only where an upstream's own status is kept (529, say).
+    pub status: u16,
+    pub message: Cow<'static, str>,
+    /// The field or header that is wrong.
+    pub param: Option<Cow<'static, str>>,
+    /// The type that an upstream gave its error, kept for the client.
+    pub upstream_type: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    pub fn new(kind: FaultKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            status: kind.status(),
+            message: message.into(),
+            param: None,
+            upstream_type: None,
+            retry_after: None,
+        }
+    }
+
+    #[must_use]
+    pub fn param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+}

@@ -1,0 +1,14 @@
+//! The vocabulary that every other room speaks: ids, usage, faults, secrets, time. No I/O.
+
+pub mod clock;
+pub mod fault;
+pub mod glob;
+pub mod id;
+pub mod outcome;
+pub mod secret;
+pub mod usage;
+
+pub use fault::{Fault, FaultKind};
+pub use outcome::Outcome;
+pub use secret::Secret;
+pub use usage::Usage;

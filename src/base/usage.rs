@@ -1,0 +1,29 @@
+//! Tokens of one request, in one model for all dialects.
+
+/// Cumulative tokens. The parts of the input are disjoint: `input() = uncached + cache_read +
+/// cache_write()`. `output` holds the reasoning tokens, of which `reasoning` says how many.
+///
+/// Each dialect's reader makes this form; nobody else normalises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub uncached: u64,
+    pub cache_read: u64,
+    pub cache_write_5m: u64,
+    pub cache_write_1h: u64,
+    pub output: u64,
+    pub reasoning: u64,
+}
+
+impl Usage {
+    pub fn input(&self) -> u64 {
+        self.uncached + self.cache_read + self.cache_write()
+    }
+
+    pub fn cache_write(&self) -> u64 {
+        self.cache_write_5m + self.cache_write_1h
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,32 @@
+//! `torouter check`: tells every mistake of a config.
+
+use super::{ConfigOption, Failed};
+use crate::config::{self, Config};
+
+pub fn run(option: &ConfigOption) -> Result<(), Failed> {
+    let path = option.path();
+    let file = path.display().to_string();
+    let (config, notes) = read(&path)?;
+    print!("{notes}");
+    println!(
+        "{file}: ok: {} channels, {} groups, {} keys",
+        config.channels.len(),
+        config.groups.len(),
+        config.keys.len()
+    );
+    Ok(())
+}
+
+/// The config of a file, and the notes on it.
+pub fn read(path: &std::path::Path) -> Result<(Config, String), Failed> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failed::Input(format!(
+            "{file}: cannot be read: {error}. Name another with --config."
+        ))
+    })?;
+    let (config, report) = config::parse(&file, &text);
+    config
+        .map(|config| (config, report.notes()))
+        .ok_or_else(|| Failed::Input(report.mistakes()))
+}

@@ -1,0 +1,211 @@
+//! Puts the services together and runs them until the process is told to end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora_core::listeners::tls::TlsSettings;
+use pingora_core::server::configuration::{Opt, ServerConf};
+use pingora_core::server::{Server, ShutdownWatch};
+use pingora_core::services::background::{BackgroundService, background_service};
+use pingora_core::services::listening::Service;
+use pingora_proxy::http_proxy;
+
+use super::Failed;
+use crate::admin::Admin;
+use crate::config::{self, Config};
+use crate::meter::{self, metrics};
+use crate::proxy::{Front, Gateway, requests_under_way};
+use crate::route;
+use crate::world::World;
+
+/// Idle connections kept to all upstreams, a thread.
+const POOL: usize = 1024;
+/// Pingora's own bound on attempts; the plan of a request ends it sooner.
+const MAX_RETRIES: usize = 256;
+/// How often the end of the last request is looked for while draining.
+const DRAIN_STEP: Duration = Duration::from_millis(50);
+
+/// What to run.
+pub struct Run {
+    pub config: Config,
+    /// Read again on SIGHUP.
+    pub file: Option<PathBuf>,
+    pub upgrade: bool,
+}
+
+/// The address must be free, unless it is taken over.
+pub fn check_free(addresses: &[SocketAddr]) -> Result<(), Failed> {
+    for address in addresses {
+        TcpListener::bind(address)
+            .map_err(|error| Failed::Start(format!("cannot listen on {address}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// A server with nothing in it.
+pub fn server(threads: usize, drain: Duration, upgrade: Option<(&str, bool)>) -> Server {
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        n => n,
+    };
+    let (upgrade_sock, upgrade) = upgrade.unwrap_or_default();
+    let conf = ServerConf {
+        threads,
+        work_stealing: threads > 1,
+        upstream_keepalive_pool_size: POOL,
+        max_retries: MAX_RETRIES,
+        grace_period_seconds: Some(drain.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upgrade_sock: upgrade_sock.to_owned(),
+        ..ServerConf::default()
+    };
+    let opt = Opt {
+        upgrade,
+        ..Opt::default()
+    };
+    Server::new_with_opt_and_conf(opt, conf)
+}
+
+/// Builds the gateway's services. The caller may add its own before `run`.
+pub fn gateway(run: Run) -> Result<Server, Failed> {
+    let config = run.config.clone();
+    let tls_addresses = config.server.tls.iter().flat_map(|tls| &tls.listen);
+    let mut addresses: Vec<SocketAddr> = config.server.listen.clone();
+    addresses.extend(tls_addresses);
+    addresses.push(config.server.admin);
+    if !run.upgrade {
+        check_free(&addresses)?;
+    }
+    if config.log.requests {
+        meter::start_log(config.log.json)
+            .map_err(|error| Failed::Start(format!("cannot start the request log: {error}")))?;
+    }
+    let socket = config.server.upgrade_socket.display().to_string();
+    let mut server = server(
+        config.server.threads,
+        config.server.drain_timeout,
+        Some((&socket, run.upgrade)),
+    );
+    server.bootstrap();
+    let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
+
+    let proxy = http_proxy(&server.configuration, Gateway::new(world.clone()));
+    let mut front = Service::new("gateway".to_owned(), Front::new(proxy));
+    for address in &config.server.listen {
+        front.add_tcp(&address.to_string());
+    }
+    if let Some(tls) = &config.server.tls {
+        let (cert, key) = (
+            tls.cert.display().to_string(),
+            tls.key.display().to_string(),
+        );
+        for address in &tls.listen {
+            let mut settings = TlsSettings::intermediate(&cert, &key)
+                .map_err(|error| Failed::Start(format!("server.tls: {error}")))?;
+            settings.enable_h2();
+            front.add_tls_with_settings(&address.to_string(), None, settings);
+        }
+    }
+    let mut admin = Service::new("admin".to_owned(), Admin::new(world.clone()));
+    admin.threads = Some(1);
+    admin.add_tcp(&config.server.admin.to_string());
+    let mut upkeep = background_service(
+        "upkeep",
+        Upkeep {
+            world,
+            file: run.file,
+        },
+    );
+    upkeep.threads = Some(1);
+    server.add_service(front);
+    server.add_service(admin);
+    server.add_service(upkeep);
+    Ok(server)
+}
+
+/// What happens beside the requests: probes, reloads, the end.
+struct Upkeep {
+    world: Arc<ArcSwap<World>>,
+    file: Option<PathBuf>,
+}
+
+#[async_trait]
+impl BackgroundService for Upkeep {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        watch_channels(&self.world.load());
+        let mut reloads =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
+        loop {
+            let hangup = async {
+                match &mut reloads {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = shutdown.changed() => break,
+                _ = hangup => self.reload(),
+            }
+        }
+        drain().await;
+    }
+}
+
+impl Upkeep {
+    /// Reads the config again: a valid one is used from the next request on, a wrong one changes
+    /// nothing.
+    fn reload(&self) {
+        let Some(path) = &self.file else {
+            tracing::info!("SIGHUP: there is no config file to read again");
+            return;
+        };
+        let file = path.display().to_string();
+        let read = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"));
+        let config = read.and_then(|text| {
+            let (config, report) = config::parse(&file, &text);
+            config.ok_or_else(|| report.mistakes())
+        });
+        let result = match config {
+            Ok(config) => {
+                let world = Arc::new(World::new(config, Some(&self.world.load())));
+                watch_channels(&world);
+                self.world.store(world);
+                meter::reset_series();
+                tracing::info!(file, "the config has been read again");
+                "ok"
+            }
+            Err(mistakes) => {
+                tracing::error!(mistakes, "the config is wrong; the old one stays");
+                "error"
+            }
+        };
+        metrics().config_reloads.with_label_values(&[result]).inc();
+    }
+}
+
+fn watch_channels(world: &World) {
+    for channel in &world.channels {
+        tokio::spawn(route::watch(Arc::downgrade(channel), |_| {}));
+    }
+}
+
+/// Waits for the requests under way, as long as Pingora's grace lasts, and ends the process as soon as
+/// there is none: Pingora itself would sleep its grace out.
+async fn drain() {
+    let mut quiet = 0;
+    // Twice in a row, for a request may be between two states.
+    while quiet < 2 {
+        tokio::time::sleep(DRAIN_STEP).await;
+        quiet = if requests_under_way() == 0 {
+            quiet + 1
+        } else {
+            0
+        };
+    }
+    meter::flush_log();
+    std::process::exit(0);
+}

@@ -1,0 +1,155 @@
+//! The config file: as written → every mistake with its line → resolved. What comes out of here is
+//! valid; nothing behind it checks again.
+
+mod accounts;
+mod reader;
+mod sections;
+mod source;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use ipnet::IpNet;
+
+use crate::base::Secret;
+use crate::platform::Platform;
+
+pub use source::Report;
+pub use values::duration;
+
+/// A whole, valid config.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub admin_token: Option<Secret>,
+    pub log: Log,
+    pub channels: Vec<Channel>,
+    pub groups: Vec<Group>,
+    pub keys: Vec<Key>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub listen: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    /// 0: one per core.
+    pub threads: usize,
+    pub body_limit: usize,
+    /// How long a client may take to start its body; beyond it the body must keep up 16 KiB/s.
+    pub read_timeout: Duration,
+    pub drain_timeout: Duration,
+    pub upgrade_socket: PathBuf,
+    /// Zero: no heartbeats.
+    pub heartbeat: Duration,
+    pub commit_after: Duration,
+    pub trusted_proxies: Vec<IpNet>,
+    pub tls: Option<Tls>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tls {
+    pub listen: Vec<SocketAddr>,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub level: tracing::Level,
+    pub json: bool,
+    pub requests: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: String,
+    pub platform: &'static Platform,
+    pub base: BaseUrl,
+    pub api_key: Option<Secret>,
+    /// Globs; `*` when the config names none.
+    pub models: Vec<String>,
+    pub model_map: Vec<(String, String)>,
+    pub priority: i64,
+    pub weight: u32,
+    /// 0: no bound.
+    pub max_in_flight: u32,
+    pub timeouts: Timeouts,
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub ask_usage: bool,
+    pub health: Health,
+}
+
+/// Where a channel's provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    pub tls: bool,
+    pub host: String,
+    pub port: u16,
+    /// What stands between the authority and `/v1`; empty, or `/…` without a slash at its end.
+    pub path: String,
+    /// For the `host` header.
+    pub authority: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    pub first_byte: Duration,
+    pub idle: Duration,
+    pub total: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// `None`: a TCP or TLS handshake is the probe.
+    pub path: Option<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub healthy: usize,
+    pub unhealthy: usize,
+    pub expect: Vec<u16>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    pub channels: Vec<Member>,
+    pub aliases: Vec<(String, String)>,
+    pub max_attempts: u32,
+}
+
+/// A channel in a group, with what the group says of it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Index into `Config::channels`.
+    pub channel: usize,
+    pub priority: i64,
+    pub weight: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub name: String,
+    /// Index into `Config::groups`.
+    pub group: usize,
+    pub secret: Secret,
+    pub enabled: bool,
+    /// Globs; empty: every model.
+    pub models: Vec<String>,
+    pub allow: Vec<IpNet>,
+    pub deny: Vec<IpNet>,
+    pub expires: Option<SystemTime>,
+}
+
+/// Reads a config. On failure the report holds every mistake; on success it may hold notes.
+pub fn parse(file: &str, text: &str) -> (Option<Config>, Report) {
+    let mut report = Report::new(file, text);
+    let config = sections::read(text, &mut report);
+    let config = config.filter(|_| !report.has_mistakes());
+    (config, report)
+}
+
+#[cfg(test)]
+mod tests;

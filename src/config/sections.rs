@@ -1,0 +1,212 @@
+//! The file as a whole, and the sections of which there is one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::de::DeTable;
+
+use super::reader::Table;
+use super::source::Report;
+use super::{Config, Log, Server, Tls, accounts, values};
+use crate::base::Secret;
+
+/// Reads all sections, going on after mistakes.
+pub fn read(text: &str, report: &mut Report) -> Option<Config> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // Half of a document would only give mistakes that are none.
+        for error in errors {
+            let at = error.span().map_or(0, |span| span.start);
+            report.mistake(at, error.message().replace('\n', ", "));
+        }
+        return None;
+    }
+    let mut root = Table::new(document.get_ref(), "", 0);
+    let server = server(&mut root, report);
+    let admin_token = admin(&mut root, report);
+    let log = log(&mut root, report);
+    later(&mut root, report);
+    let channels = accounts::channels(&mut root, report);
+    let groups = accounts::groups(&mut root, &channels, report);
+    let keys = accounts::keys(&mut root, &groups, report);
+    root.finish(report);
+    Some(Config {
+        server,
+        admin_token,
+        log,
+        channels: channels.into_iter().map(|(_, channel)| channel).collect(),
+        groups: groups.into_iter().map(|(_, group)| group).collect(),
+        keys,
+    })
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+pub fn network(text: &str) -> Option<IpNet> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}
+
+const ADDRESS: &str = "an address like \"127.0.0.1:8080\" or \"[::]:8080\"";
+
+fn server(root: &mut Table<'_, '_>, report: &mut Report) -> Server {
+    let empty = DeTable::new();
+    let mut t = root
+        .table("server", report)
+        .unwrap_or_else(|| Table::new(&empty, "server", 0));
+    let seconds = Duration::from_secs;
+    let listen = t
+        .list("listen", ADDRESS, report, address)
+        .unwrap_or_else(|| vec![SocketAddr::from(([0, 0, 0, 0], 8080))]);
+    let admin = t
+        .parsed("admin", ADDRESS, report, address)
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
+    let server = Server {
+        listen,
+        admin,
+        threads: t.integer("threads", 0, 0..1025, report) as usize,
+        body_limit: t
+            .parsed("body_limit", "a size like \"64MiB\"", report, values::size)
+            .unwrap_or(64 << 20),
+        read_timeout: t.duration("read_timeout", seconds(30), report),
+        drain_timeout: t.duration("drain_timeout", seconds(600), report),
+        upgrade_socket: t.string("upgrade_socket", report).map_or_else(
+            || PathBuf::from("/run/torouter/upgrade.sock"),
+            |(path, _)| path.into(),
+        ),
+        heartbeat: t.duration("heartbeat", seconds(15), report),
+        commit_after: t.duration("commit_after", seconds(2), report),
+        trusted_proxies: t
+            .list(
+                "trusted_proxies",
+                "a network like \"10.0.0.0/8\"",
+                report,
+                network,
+            )
+            .unwrap_or_default(),
+        tls: tls(&mut t, report),
+    };
+    let at = t.at;
+    t.finish(report);
+    if server.listen.is_empty() && server.tls.is_none() && !report.has_mistakes() {
+        report.mistake(
+            at,
+            "server.listen is empty and there is no [server.tls]: nothing would be served",
+        );
+    }
+    server
+}
+
+fn tls(server: &mut Table<'_, '_>, report: &mut Report) -> Option<Tls> {
+    let mut t = server.table("tls", report)?;
+    let listen = t
+        .list("listen", ADDRESS, report, address)
+        .unwrap_or_else(|| vec![SocketAddr::from(([0, 0, 0, 0], 8443))]);
+    let mut file = |key: &'static str| {
+        let (path, at) = t.required(key, report)?;
+        if let Err(error) = std::fs::File::open(&path) {
+            report.mistake(
+                at,
+                format!("server.tls.{key}: {path} cannot be read: {error}"),
+            );
+        }
+        Some(PathBuf::from(path))
+    };
+    let (cert, key) = (file("cert"), file("key"));
+    t.finish(report);
+    Some(Tls {
+        listen,
+        cert: cert?,
+        key: key?,
+    })
+}
+
+fn admin(root: &mut Table<'_, '_>, report: &mut Report) -> Option<Secret> {
+    let mut t = root.table("admin", report)?;
+    let at = t.at;
+    let token = t.secret("token", report);
+    if token.is_some() {
+        report.note(at, "admin.token is accepted but not yet used");
+    }
+    t.finish(report);
+    token
+}
+
+fn log(root: &mut Table<'_, '_>, report: &mut Report) -> Log {
+    let empty = DeTable::new();
+    let mut t = root
+        .table("log", report)
+        .unwrap_or_else(|| Table::new(&empty, "log", 0));
+    let levels = "one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"";
+    let log = Log {
+        level: t
+            .parsed("level", levels, report, |text| {
+                text.chars()
+                    .all(|c| c.is_ascii_lowercase())
+                    .then(|| text.parse().ok())
+                    .flatten()
+            })
+            .unwrap_or(tracing::Level::INFO),
+        json: t
+            .parsed(
+                "format",
+                "\"json\" or \"text\"",
+                report,
+                |text| match text {
+                    "json" => Some(true),
+                    "text" => Some(false),
+                    _ => None,
+                },
+            )
+            .unwrap_or(true),
+        requests: t.boolean("requests", true, report),
+    };
+    t.finish(report);
+    log
+}
+
+/// Sections that later work will use: read for mistakes, and told by name.
+fn later(root: &mut Table<'_, '_>, report: &mut Report) {
+    if let Some(mut t) = root.table("store", report) {
+        if let Some((url, at)) = t.string("url", report) {
+            let known = ["sqlite:", "postgres://", "postgresql://"];
+            if known.iter().any(|scheme| url.starts_with(scheme)) {
+                report.note(at, "store.url is accepted but not yet used");
+            } else {
+                report.mistake(
+                    at,
+                    format!("store.url: {url:?} must begin with sqlite: or postgres://"),
+                );
+            }
+        }
+        t.later("responses_ttl", report);
+        t.finish(report);
+    }
+    if let Some(mut t) = root.table("limits", report) {
+        if let Some((url, at)) = t.string("url", report) {
+            if url == "memory:" || url.starts_with("redis://") || url.starts_with("rediss://") {
+                report.note(at, "limits.url is accepted but not yet used");
+            } else {
+                report.mistake(
+                    at,
+                    format!("limits.url: {url:?} must be \"memory:\" or begin with redis://"),
+                );
+            }
+        }
+        t.later("on_failure", report);
+        t.finish(report);
+    }
+    if let Some(mut t) = root.table("telemetry", report) {
+        if let Some((url, at)) = t.string("otlp", report)
+            && !url.is_empty()
+        {
+            report.note(at, "telemetry.otlp is accepted but not yet used");
+        }
+        t.finish(report);
+    }
+}

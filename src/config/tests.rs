@@ -1,0 +1,103 @@
+use super::*;
+
+const GOOD: &str = r#"
+[server]
+listen = ["127.0.0.1:8080"]
+[[channels]]
+name = "a"
+platform = "openai"
+api_key = { value = "sk-up" }
+models = ["gpt-5*"]
+[[groups]]
+name = "default"
+channels = [{ name = "a", priority = 5 }]
+aliases = { fast = "gpt-5-mini" }
+[[keys]]
+name = "ci"
+group = "default"
+secret = { value = "sk-ci" }
+allow = ["10.0.0.0/8", "::1"]
+expires = "2027-01-01T00:00:00Z"
+rpm = 600
+tpm = 0
+"#;
+
+#[test]
+fn a_good_config_resolves_names_and_defaults() {
+    let (config, report) = parse("t.toml", GOOD);
+    assert_eq!(report.mistakes(), "");
+    let config = config.expect("valid");
+    assert_eq!(config.server.body_limit, 64 << 20);
+    assert_eq!(config.channels[0].base.host, "api.openai.com");
+    assert_eq!(config.groups[0].channels[0].priority, 5);
+    assert_eq!(config.keys[0].group, 0);
+    assert_eq!(
+        report.notes(),
+        "note: t.toml:19:7: keys[0].rpm is accepted but not yet used\n"
+    );
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place() {
+    let text = r#"[server]
+listen = ["nowhere"]
+threds = 2
+[[channels]]
+name = "a"
+platform = "opnai"
+weight = "3"
+[[groups]]
+name = "default"
+channels = ["b"]
+[[keys]]
+name = "ci"
+group = "defalt"
+secret = "sk-plain"
+"#;
+    let (config, report) = parse("t.toml", text);
+    assert!(config.is_none());
+    let expected = [
+        "t.toml:2:11: server.listen: \"nowhere\" is not an address like \"127.0.0.1:8080\" or \"[::]:8080\"",
+        "t.toml:3:1: server.threds is not known; did you mean \"threads\"?",
+        "t.toml:6:12: channels[0].platform: \"opnai\" is not known; known: \"openai\", \"anthropic\", \"gemini\", \"openrouter\", \"openai-compatible\"",
+        "t.toml:7:10: channels[0].weight must be an integer, not a string",
+        "t.toml:10:13: group \"default\": channel \"b\" is not defined; defined: \"a\"",
+        "t.toml:13:9: key \"ci\": group \"defalt\" is not defined; defined: \"default\"",
+        "t.toml:14:10: keys[0].secret must be { env = \"NAME\" } or { file = \"PATH\" }: secrets do not stand in the file",
+    ];
+    assert_eq!(report.mistakes().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn broken_toml_is_told_with_its_place() {
+    let (config, report) = parse("t.toml", "[server\nlisten = 1\n");
+    assert!(config.is_none());
+    assert!(
+        report.mistakes().starts_with("t.toml:1:8: "),
+        "{}",
+        report.mistakes()
+    );
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_named_but_never_shown() {
+    let text = GOOD.replace("{ value = \"sk-up\" }", "{ env = \"TOROUTER_TEST_UNSET\" }");
+    let (config, report) = parse("t.toml", &text);
+    assert!(config.is_none());
+    assert!(
+        report.mistakes().contains("TOROUTER_TEST_UNSET is not set"),
+        "{}",
+        report.mistakes()
+    );
+    let twice = GOOD.replace(
+        "{ value = \"sk-ci\" }",
+        "{ value = \"sk-ci\", env = \"HOME\" }",
+    );
+    let (_, report) = parse("t.toml", &twice);
+    assert!(
+        report
+            .mistakes()
+            .contains("exactly one of env, file or value")
+    );
+    assert!(!report.mistakes().contains("sk-ci"));
+}

@@ -1,0 +1,329 @@
+//! Anthropic Messages (<https://docs.anthropic.com/en/api/messages>).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Opening, Peek, UpstreamError};
+use crate::base::{Fault, FaultKind, Usage};
+use crate::wire::edit::Edit;
+use crate::wire::watch::Spec;
+
+pub const WATCH: Spec = Spec {
+    capture: "usage",
+    // `message_start` has it in its `message`.
+    max_depth: 2,
+    text: &["text", "partial_json", "thinking"],
+};
+
+/// What a provider of this protocol is told to make it think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// `{"type":"enabled","budget_tokens":N}`
+    Budget,
+    /// `{"type":"adaptive"}`: newer models choose for themselves and refuse a budget.
+    Adaptive,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    r#type: String,
+    content_block: Option<Block>,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    r#type: String,
+}
+
+pub fn opening(data: &[u8]) -> Opening {
+    let Ok(event) = serde_json::from_slice::<Event>(data) else {
+        return Opening::Garbage;
+    };
+    match event.r#type.as_str() {
+        "error" => {
+            let value = serde_json::from_slice(data).unwrap_or(Value::Null);
+            read_error(200, &value).map_or(Opening::Garbage, Opening::Fault)
+        }
+        "message_start" | "ping" => Opening::Hold,
+        "content_block_start" => match event.content_block.map(|block| block.r#type) {
+            Some(kind) if kind == "text" || kind == "thinking" => Opening::Hold,
+            _ => Opening::Output,
+        },
+        _ => Opening::Output,
+    }
+}
+
+/// `{"type":"error","error":{…}}`
+pub fn error_in_body(body: &Value) -> Option<UpstreamError> {
+    (body.get("type").and_then(Value::as_str) == Some("error")
+        || (body.get("error").is_some() && body.get("content").is_none()))
+    .then(|| read_error(200, body))
+    .flatten()
+}
+
+pub fn read_error(status: u16, body: &Value) -> Option<UpstreamError> {
+    let error = body.get("error").filter(|e| !e.is_null())?;
+    let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+    let kind = text("type");
+    let status = if status == 200 {
+        match kind.as_deref() {
+            Some("invalid_request_error") => 400,
+            Some("authentication_error") => 401,
+            Some("billing_error") => 402,
+            Some("permission_error") => 403,
+            Some("not_found_error") => 404,
+            Some("request_too_large") => 413,
+            Some("rate_limit_error") => 429,
+            Some("timeout_error") => 504,
+            Some("overloaded_error") => 529,
+            _ => 500,
+        }
+    } else {
+        status
+    };
+    Some(UpstreamError {
+        status,
+        message: text("message").unwrap_or_default(),
+        bad_credential: status == 401,
+        kind,
+        retry_after: None,
+    })
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    r#type: &'static str,
+    error: ErrorObject<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    r#type: &'a str,
+    message: &'a str,
+    /// Not Anthropic's: the gateway's stable word, which its clients may ignore.
+    code: &'static str,
+}
+
+/// `{"type":"error","error":{"type","message"},"request_id"}`
+/// (<https://docs.anthropic.com/en/api/errors>)
+pub fn error_body(fault: &Fault, request_id: &str) -> Bytes {
+    let body = ErrorBody {
+        r#type: "error",
+        error: ErrorObject {
+            r#type: fault.upstream_type.as_deref().unwrap_or(error_type(fault)),
+            message: &fault.message,
+            code: fault.kind.code(),
+        },
+        request_id,
+    };
+    // A struct of strings always serialises.
+    serde_json::to_vec(&body).unwrap_or_default().into()
+}
+
+fn error_type(fault: &Fault) -> &'static str {
+    match fault.kind {
+        FaultKind::InvalidJson
+        | FaultKind::InvalidRequest
+        | FaultKind::UnsupportedParameter
+        | FaultKind::ApiKeyInQuery
+        | FaultKind::MethodNotAllowed
+        | FaultKind::RequestTimeout => "invalid_request_error",
+        FaultKind::ApiKeyRequired | FaultKind::InvalidApiKey | FaultKind::ApiKeyDisabled => {
+            "authentication_error"
+        }
+        FaultKind::ApiKeyExpired | FaultKind::AccessDenied | FaultKind::ModelNotAllowed => {
+            "permission_error"
+        }
+        FaultKind::ModelNotFound | FaultKind::EndpointNotFound => "not_found_error",
+        FaultKind::TooLarge => "request_too_large",
+        FaultKind::UpstreamRateLimited => "rate_limit_error",
+        FaultKind::UpstreamOverloaded => "overloaded_error",
+        FaultKind::UpstreamTimeout => "timeout_error",
+        FaultKind::UpstreamError | FaultKind::UpstreamUnavailable | FaultKind::Internal => {
+            "api_error"
+        }
+    }
+}
+
+/// `event: error`, after which the stream ends.
+pub fn error_event(fault: &Fault, request_id: &str) -> Bytes {
+    let mut event = b"event: error\ndata: ".to_vec();
+    event.extend_from_slice(&error_body(fault, request_id));
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+#[derive(Deserialize)]
+struct WrittenUsage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Deserialize)]
+struct CacheCreation {
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+/// Takes over what is stated: `message_delta` repeats some totals and leaves out others.
+pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
+    let Ok(written) = serde_json::from_slice::<WrittenUsage>(object) else {
+        return false;
+    };
+    if written.input_tokens.is_none() && written.output_tokens.is_none() {
+        return false;
+    }
+    if let Some(input) = written.input_tokens {
+        usage.uncached = input;
+    }
+    if let Some(read) = written.cache_read_input_tokens {
+        usage.cache_read = read;
+    }
+    if let Some(write) = written.cache_creation_input_tokens {
+        let one_hour = written
+            .cache_creation
+            .and_then(|split| split.ephemeral_1h_input_tokens)
+            .unwrap_or(if write == usage.cache_write() {
+                usage.cache_write_1h
+            } else {
+                0
+            })
+            .min(write);
+        usage.cache_write_1h = one_hour;
+        usage.cache_write_5m = write - one_hour;
+    }
+    if let Some(output) = written.output_tokens {
+        usage.output = output;
+    }
+    if let Some(thinking) = written
+        .output_tokens_details
+        .and_then(|d| d.thinking_tokens)
+    {
+        usage.reasoning = thinking;
+    }
+    true
+}
+
+/// The smallest budget that the provider takes.
+const MIN_BUDGET: u64 = 1024;
+
+/// The edit that turns thinking on; none when the request says something about it already. The budget
+/// must be less than `max_tokens`.
+pub fn reason(body: &[u8], peek: &Peek, thinking: Thinking) -> Result<Option<Edit>, Fault> {
+    if peek.thinking.is_some() {
+        return Ok(None);
+    }
+    let field = match thinking {
+        Thinking::Adaptive => "\"thinking\":{\"type\":\"adaptive\"},".to_owned(),
+        Thinking::Budget => {
+            let max_tokens = peek
+                .max_tokens
+                .clone()
+                .and_then(|at| std::str::from_utf8(&body[at]).ok()?.parse::<u64>().ok())
+                .unwrap_or(0);
+            if max_tokens <= MIN_BUDGET {
+                return Err(Fault::new(
+                    FaultKind::InvalidRequest,
+                    "A model with '-thinking' needs 'max_tokens' above 1024, because thinking takes at least 1024 of them.",
+                )
+                .param("max_tokens"));
+            }
+            let budget = (max_tokens / 2).clamp(MIN_BUDGET, 16_000);
+            format!("\"thinking\":{{\"type\":\"enabled\",\"budget_tokens\":{budget}}},")
+        }
+    };
+    Ok(Some(Edit::insert(peek.front, field)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_events_are_told_from_output() {
+        for (data, expected) in [
+            (
+                r#"{"type":"message_start","message":{"content":[]}}"#,
+                Opening::Hold,
+            ),
+            (r#"{"type":"ping"}"#, Opening::Hold),
+            (
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+                Opening::Hold,
+            ),
+            (
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a"}}"#,
+                Opening::Output,
+            ),
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#,
+                Opening::Output,
+            ),
+            (
+                r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,
+                Opening::Output,
+            ),
+            ("<", Opening::Garbage),
+        ] {
+            assert_eq!(opening(data.as_bytes()), expected, "{data}");
+        }
+        let Opening::Fault(error) = opening(
+            br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+        ) else {
+            panic!("no fault");
+        };
+        assert_eq!((error.status, error.message.as_str()), (529, "Overloaded"));
+    }
+
+    #[test]
+    fn usage_of_start_and_delta_adds_up_to_one() {
+        let mut usage = Usage::default();
+        assert!(read_usage(
+            br#"{"input_tokens":3,"cache_creation_input_tokens":30,"cache_read_input_tokens":100,
+                "cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":10},"output_tokens":1}"#,
+            &mut usage
+        ));
+        assert!(read_usage(
+            br#"{"output_tokens":42,"cache_creation_input_tokens":30}"#,
+            &mut usage
+        ));
+        assert_eq!(
+            usage,
+            Usage {
+                uncached: 3,
+                cache_read: 100,
+                cache_write_5m: 20,
+                cache_write_1h: 10,
+                output: 42,
+                reasoning: 0
+            }
+        );
+        assert_eq!(usage.input(), 133);
+    }
+
+    #[test]
+    fn a_thinking_budget_fits_below_max_tokens() {
+        let edit = |body: &[u8]| {
+            let peek = Peek::json(body).expect("valid");
+            reason(body, &peek, Thinking::Budget).map(|e| e.map(|e| e.with))
+        };
+        assert_eq!(
+            edit(br#"{"max_tokens":4000}"#),
+            Ok(Some(
+                r#""thinking":{"type":"enabled","budget_tokens":2000},"#.to_owned()
+            ))
+        );
+        assert_eq!(edit(br#"{"max_tokens":4000,"thinking":{}}"#), Ok(None));
+        assert!(edit(br#"{"max_tokens":1024}"#).is_err());
+    }
+}

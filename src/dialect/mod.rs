@@ -1,0 +1,175 @@
+//! The protocols. One folder each; this file holds what they share and the `match`es that choose
+//! among them, each naming its variants so that a new protocol cannot slip through.
+
+pub mod anthropic;
+pub mod endpoint;
+pub mod gemini;
+pub mod models;
+mod openai;
+pub mod openai_chat;
+pub mod openai_responses;
+pub mod peek;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+pub use endpoint::{Endpoint, Expect, Operation, Surface};
+pub use peek::Peek;
+
+use crate::base::{Fault, Usage};
+use crate::wire::sse;
+use crate::wire::watch::Spec;
+
+/// A protocol that bodies are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    OpenAiChat,
+    OpenAiResponses,
+    Anthropic,
+    Gemini,
+}
+
+/// What the opening events of a stream tell, before anything is committed to the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing that a client could show: hold it back.
+    Hold,
+    /// Output, or a proper end: the answer stands.
+    Output,
+    /// The provider says that it failed.
+    Fault(UpstreamError),
+    /// The stream says that it is over.
+    End,
+    /// Not this protocol.
+    Garbage,
+}
+
+/// An error as an upstream wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// The HTTP status that the error means, also where it came inside a 200.
+    pub status: u16,
+    pub message: String,
+    /// The provider's own word for it.
+    pub kind: Option<String>,
+    pub retry_after: Option<Duration>,
+    /// The provider means the channel's credential, whatever the status.
+    pub bad_credential: bool,
+}
+
+impl Dialect {
+    /// Where usage and text stand in what this protocol sends.
+    pub fn watch_spec(self) -> &'static Spec {
+        match self {
+            Self::OpenAiChat => &openai_chat::WATCH,
+            Self::OpenAiResponses => &openai_responses::WATCH,
+            Self::Anthropic => &anthropic::WATCH,
+            Self::Gemini => &gemini::WATCH,
+        }
+    }
+
+    /// Takes over the totals that a usage object states. `false` when it states none.
+    pub fn read_usage(self, object: &[u8], usage: &mut Usage) -> bool {
+        match self {
+            Self::OpenAiChat | Self::OpenAiResponses => openai::read_usage(object, usage),
+            Self::Anthropic => anthropic::read_usage(object, usage),
+            Self::Gemini => gemini::read_usage(object, usage),
+        }
+    }
+
+    /// Judges one frame of a stream that nothing has been committed of.
+    pub fn opening(self, frame: &[u8]) -> Opening {
+        let event = sse::parse(frame);
+        let Some(data) = event.data else {
+            return Opening::Hold;
+        };
+        match self {
+            Self::OpenAiChat => openai_chat::opening(&data),
+            Self::OpenAiResponses => openai_responses::opening(&data),
+            Self::Anthropic => anthropic::opening(&data),
+            Self::Gemini => gemini::opening(&data),
+        }
+    }
+
+    /// The error that an unstreamed 200 body is, if it is one.
+    pub fn error_in_body(self, body: &[u8]) -> Option<UpstreamError> {
+        // A good answer may have an `"error": null`; only a body with the word is read at all.
+        memchr::memmem::find(body, b"\"error\"")?;
+        let value: Value = serde_json::from_slice(body).ok()?;
+        match self {
+            Self::OpenAiChat => openai_chat::error_in_body(&value),
+            Self::OpenAiResponses => openai_responses::error_in_body(&value),
+            Self::Anthropic => anthropic::error_in_body(&value),
+            Self::Gemini => gemini::error_in_body(&value),
+        }
+    }
+
+    /// Reads the body of a refusal (any status but 2xx).
+    pub fn read_error(self, status: u16, body: &[u8]) -> UpstreamError {
+        let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let read = match self {
+            Self::OpenAiChat | Self::OpenAiResponses => openai::read_error(status, &value),
+            Self::Anthropic => anthropic::read_error(status, &value),
+            Self::Gemini => gemini::read_error(status, &value),
+        };
+        read.unwrap_or_else(|| UpstreamError {
+            status,
+            message: format!("the provider answered with status {status}"),
+            kind: None,
+            retry_after: None,
+            bad_credential: status == 401,
+        })
+    }
+}
+
+impl UpstreamError {
+    /// Is this the request's own fault, so that no other channel would do better?
+    pub fn is_clients_fault(&self) -> bool {
+        !self.bad_credential && matches!(self.status, 400 | 404 | 405 | 409 | 413 | 415 | 422)
+    }
+}
+
+impl Surface {
+    /// The body of an error response on this surface.
+    pub fn error_body(self, fault: &Fault, request_id: &str) -> Bytes {
+        match self {
+            Self::OpenAi => openai::error_body(fault),
+            Self::Anthropic => anthropic::error_body(fault, request_id),
+            Self::Gemini => gemini::error_body(fault),
+        }
+    }
+
+    /// The status that the fault has on this surface.
+    pub fn error_status(self, fault: &Fault) -> u16 {
+        match (self, fault.status) {
+            // 529 is Anthropic's own; its SDK knows it.
+            (Self::OpenAi | Self::Gemini, 529) => 503,
+            (Self::OpenAi | Self::Anthropic | Self::Gemini, status) => status,
+        }
+    }
+}
+
+impl Operation {
+    /// What ends a stream of this operation whose upstream died after the first byte.
+    pub fn error_event(self, fault: &Fault, request_id: &str) -> Bytes {
+        match self.dialect() {
+            Dialect::OpenAiChat => openai_chat::error_event(fault),
+            Dialect::OpenAiResponses => openai_responses::error_event(fault),
+            Dialect::Anthropic => anthropic::error_event(fault, request_id),
+            Dialect::Gemini => gemini::error_event(fault),
+        }
+    }
+}
+
+/// `"12s"`, `"1.5s"`: durations as JSON-mapped protocol buffers write them.
+fn parse_seconds(text: &str) -> Option<Duration> {
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Is this raw JSON value empty, so that a client would have nothing to show of it?
+fn is_blank(raw: &str) -> bool {
+    matches!(raw.trim(), "null" | "\"\"" | "[]" | "{}" | "false")
+}

@@ -1,0 +1,238 @@
+//! What the two OpenAI protocols share: errors and usage
+//! (<https://platform.openai.com/docs/api-reference>).
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::UpstreamError;
+use crate::base::{Fault, FaultKind, Usage};
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ErrorObject<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+pub(super) fn error_object(fault: &Fault) -> ErrorObject<'_> {
+    ErrorObject {
+        message: &fault.message,
+        r#type: fault
+            .upstream_type
+            .as_deref()
+            .unwrap_or(error_type(fault.kind)),
+        param: fault.param.as_deref(),
+        code: fault.kind.code(),
+    }
+}
+
+/// `{"error": {"message", "type", "param", "code"}}`
+pub fn error_body(fault: &Fault) -> Bytes {
+    let body = ErrorBody {
+        error: error_object(fault),
+    };
+    // A struct of strings always serialises.
+    serde_json::to_vec(&body).unwrap_or_default().into()
+}
+
+fn error_type(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::InvalidJson
+        | FaultKind::InvalidRequest
+        | FaultKind::UnsupportedParameter
+        | FaultKind::ApiKeyInQuery
+        | FaultKind::ModelNotFound
+        | FaultKind::EndpointNotFound
+        | FaultKind::MethodNotAllowed
+        | FaultKind::RequestTimeout
+        | FaultKind::TooLarge => "invalid_request_error",
+        FaultKind::ApiKeyRequired | FaultKind::InvalidApiKey | FaultKind::ApiKeyDisabled => {
+            "authentication_error"
+        }
+        FaultKind::ApiKeyExpired | FaultKind::AccessDenied | FaultKind::ModelNotAllowed => {
+            "permission_error"
+        }
+        FaultKind::UpstreamRateLimited => "rate_limit_error",
+        FaultKind::UpstreamOverloaded
+        | FaultKind::UpstreamError
+        | FaultKind::UpstreamUnavailable
+        | FaultKind::UpstreamTimeout
+        | FaultKind::Internal => "server_error",
+    }
+}
+
+/// Reads `{"error": {…}}`, also with a number as `code` (OpenRouter) or a bare string (some
+/// compatible servers).
+pub fn read_error(status: u16, body: &Value) -> Option<UpstreamError> {
+    let error = body.get("error").filter(|e| !e.is_null())?;
+    let text = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+    let message = error
+        .as_str()
+        .map(str::to_owned)
+        .or_else(|| text("message"))
+        .unwrap_or_default();
+    let kind = text("type");
+    let code = text("code");
+    let number = error.get("code").and_then(Value::as_u64);
+    let status = if status == 200 {
+        status_of(kind.as_deref(), code.as_deref(), number)
+    } else {
+        status
+    };
+    let bad_credential = status == 401 || code.as_deref() == Some("invalid_api_key");
+    Some(UpstreamError {
+        status,
+        message,
+        kind: kind.or(code),
+        retry_after: None,
+        bad_credential,
+    })
+}
+
+/// The status that an error inside a 200 means.
+fn status_of(kind: Option<&str>, code: Option<&str>, number: Option<u64>) -> u16 {
+    if let Some(number @ 400..=599) = number {
+        return number as u16;
+    }
+    match (code, kind) {
+        (Some("rate_limit_exceeded" | "insufficient_quota"), _)
+        | (_, Some("rate_limit_error" | "tokens" | "requests")) => 429,
+        (Some("invalid_api_key"), _) | (_, Some("authentication_error")) => 401,
+        (Some("server_error" | "internal_error"), _) | (_, Some("server_error")) => 500,
+        (
+            Some(
+                "context_length_exceeded"
+                | "content_policy_violation"
+                | "content_filter"
+                | "invalid_prompt"
+                | "model_not_found"
+                | "string_above_max_length",
+            ),
+            _,
+        )
+        | (_, Some("invalid_request_error")) => 400,
+        (Some(code), _) if code.starts_with("invalid_") || code.starts_with("image_") => 400,
+        _ => 500,
+    }
+}
+
+/// Both spellings: `prompt_tokens` of Chat, embeddings and completions; `input_tokens` of Responses,
+/// images and transcriptions.
+#[derive(Deserialize)]
+struct WrittenUsage {
+    #[serde(alias = "input_tokens")]
+    prompt_tokens: Option<u64>,
+    #[serde(alias = "output_tokens")]
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    #[serde(alias = "input_tokens_details")]
+    prompt_tokens_details: Option<InputDetails>,
+    #[serde(alias = "output_tokens_details")]
+    completion_tokens_details: Option<OutputDetails>,
+    /// `DeepSeek`'s name for cached input.
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct InputDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
+    let Ok(written) = serde_json::from_slice::<WrittenUsage>(object) else {
+        return false;
+    };
+    if written.prompt_tokens.is_none() && written.completion_tokens.is_none() {
+        return false;
+    }
+    let input = written.prompt_tokens.unwrap_or(0);
+    let details = written.prompt_tokens_details;
+    let cached = details
+        .as_ref()
+        .and_then(|d| d.cached_tokens)
+        .or(written.prompt_cache_hit_tokens)
+        .unwrap_or(0)
+        .min(input);
+    let cache_write = details
+        .and_then(|d| d.cache_write_tokens)
+        .unwrap_or(0)
+        .min(input - cached);
+    let reasoning = written
+        .completion_tokens_details
+        .and_then(|d| d.reasoning_tokens)
+        .unwrap_or(0);
+    let mut output = written.completion_tokens.unwrap_or(0);
+    // Some (xAI) count reasoning beside the completion, as their total shows.
+    if written.total_tokens == Some(input + output + reasoning) {
+        output += reasoning;
+    }
+    *usage = Usage {
+        uncached: input - cached - cache_write,
+        cache_read: cached,
+        cache_write_5m: cache_write,
+        cache_write_1h: 0,
+        output: output.max(reasoning),
+        reasoning,
+    };
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(text: &str) -> Usage {
+        let mut usage = Usage::default();
+        assert!(read_usage(text.as_bytes(), &mut usage), "{text}");
+        usage
+    }
+
+    #[test]
+    fn usage_of_both_protocols_becomes_disjoint() {
+        let chat = usage(
+            r#"{"prompt_tokens":100,"completion_tokens":20,"total_tokens":120,
+               "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":0},
+               "completion_tokens_details":{"reasoning_tokens":5}}"#,
+        );
+        assert_eq!(
+            (chat.uncached, chat.cache_read, chat.input()),
+            (40, 60, 100)
+        );
+        assert_eq!((chat.output, chat.reasoning), (20, 5));
+        let responses = usage(
+            r#"{"input_tokens":9,"input_tokens_details":{"cached_tokens":0},"output_tokens":3,
+               "output_tokens_details":{"reasoning_tokens":0},"total_tokens":12}"#,
+        );
+        assert_eq!((responses.input(), responses.output), (9, 3));
+    }
+
+    #[test]
+    fn reasoning_beside_the_completion_is_part_of_the_output() {
+        let xai = usage(
+            r#"{"prompt_tokens":10,"completion_tokens":4,"total_tokens":44,
+               "completion_tokens_details":{"reasoning_tokens":30}}"#,
+        );
+        assert_eq!((xai.output, xai.reasoning), (34, 30));
+    }
+
+    #[test]
+    fn an_object_without_totals_is_no_usage() {
+        let mut untouched = Usage::default();
+        assert!(!read_usage(br#"{"type":"string"}"#, &mut untouched));
+        assert!(!read_usage(br#"{"prompt_tokens":"many"}"#, &mut untouched));
+        assert!(untouched.is_empty());
+    }
+}

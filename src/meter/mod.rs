@@ -1,0 +1,11 @@
+//! The only code that counts: metrics, usage of a request, the request log.
+
+mod log;
+mod metrics;
+mod record;
+mod tap;
+
+pub use log::{flush as flush_log, start as start_log};
+pub use metrics::{Metrics, metrics};
+pub use record::{Record, Series, SeriesKey, reset_series};
+pub use tap::Tap;

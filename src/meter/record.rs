@@ -1,0 +1,184 @@
+//! What is known of a request when it ends, and the counting of it: once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use prometheus::core::{AtomicU64 as Cell64, GenericCounter};
+use prometheus::{Histogram, IntCounter};
+
+use super::log;
+use super::metrics::metrics;
+use crate::base::Usage;
+use crate::dialect::{Operation, Surface};
+
+/// A request that has ended.
+pub struct Record<'a> {
+    pub request_id: &'a str,
+    pub series: SeriesKey<'a>,
+    /// Ids of the key and the channel in this config, to find their series by; `u32::MAX`: none.
+    pub ids: (u32, u32),
+    pub upstream_model: &'a str,
+    pub attempts: u32,
+    pub duration: Duration,
+    pub first_token: Option<Duration>,
+    pub overhead: Option<Duration>,
+    /// From the first output to the end.
+    pub output_time: Option<Duration>,
+    pub usage: Usage,
+    pub estimated: bool,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub client: Option<std::net::IpAddr>,
+    /// The gateway's word for what went wrong.
+    pub error: Option<&'a str>,
+    pub upstream_request_id: Option<&'a str>,
+    pub request_bytes: u64,
+    pub response_bytes: u64,
+}
+
+/// The labels of a request. Where a request never came so far, they are empty.
+#[derive(Clone, Copy)]
+pub struct SeriesKey<'a> {
+    pub key: &'a str,
+    pub group: &'a str,
+    pub channel: &'a str,
+    pub surface: Surface,
+    /// `None`: a path that is none.
+    pub operation: Option<Operation>,
+    /// Bounded by the caller.
+    pub model: &'a str,
+    pub status: u16,
+    pub stream: bool,
+}
+
+/// Handles of one set of labels, so that counting is a few atomic additions.
+pub struct Series {
+    requests: IntCounter,
+    tokens: [GenericCounter<Cell64>; 5],
+    duration: Histogram,
+    first_token: Histogram,
+    output_rate: Histogram,
+    overhead: Histogram,
+}
+
+const TOKEN_TYPES: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
+
+impl Series {
+    fn new(labels: &SeriesKey<'_>) -> Self {
+        let m = metrics();
+        let SeriesKey {
+            key,
+            group,
+            channel,
+            model,
+            ..
+        } = *labels;
+        let surface = labels.surface.name();
+        let endpoint = labels.operation.map_or("none", Operation::name);
+        let status = labels.status.to_string();
+        let stream = if labels.stream { "true" } else { "false" };
+        Self {
+            requests: m
+                .requests
+                .with_label_values(&[key, group, channel, surface, endpoint, model, &status]),
+            tokens: TOKEN_TYPES.map(|kind| {
+                m.tokens
+                    .with_label_values(&[key, group, channel, model, kind])
+            }),
+            duration: m
+                .duration
+                .with_label_values(&[key, surface, endpoint, stream]),
+            first_token: m.first_token.with_label_values(&[key, channel, model]),
+            output_rate: m.output_rate.with_label_values(&[channel, model]),
+            overhead: m.overhead.with_label_values(&[surface, "false"]),
+        }
+    }
+
+    fn count(&self, record: &Record<'_>) {
+        self.requests.inc();
+        let usage = &record.usage;
+        if !usage.is_empty() {
+            let amounts = [
+                usage.input(),
+                usage.output,
+                usage.cache_read,
+                usage.cache_write(),
+                usage.reasoning,
+            ];
+            for (counter, amount) in self.tokens.iter().zip(amounts) {
+                if amount > 0 {
+                    counter.inc_by(amount);
+                }
+            }
+        }
+        self.duration.observe(record.duration.as_secs_f64());
+        if let Some(first) = record.first_token {
+            self.first_token.observe(first.as_secs_f64());
+        }
+        if let Some(overhead) = record.overhead {
+            self.overhead.observe(overhead.as_secs_f64());
+        }
+        if let Some(time) = record.output_time
+            && usage.output > 0
+            && time >= Duration::from_millis(1)
+        {
+            self.output_rate
+                .observe(usage.output as f64 / time.as_secs_f64());
+        }
+    }
+}
+
+/// The numbers that stand for a set of labels in a thread's cache.
+type CacheKey = (u32, u32, Surface, Option<Operation>, u16, bool);
+
+/// More sets than this of one thread are not kept: the next begins anew.
+const MAX_CACHED: usize = 4096;
+
+thread_local! {
+    static CACHE: RefCell<(u64, HashMap<CacheKey, Vec<(Box<str>, Rc<Series>)>, ahash::RandomState>)> =
+        RefCell::new((0, HashMap::default()));
+}
+
+/// Changes when ids get a new meaning.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// Forgets what the ids of keys and channels stood for, after a new config.
+pub fn reset_series() {
+    GENERATION.fetch_add(1, Relaxed);
+}
+
+fn series(labels: &SeriesKey<'_>, ids: (u32, u32)) -> Rc<Series> {
+    let generation = GENERATION.load(Relaxed);
+    let key = (
+        ids.0,
+        ids.1,
+        labels.surface,
+        labels.operation,
+        labels.status,
+        labels.stream,
+    );
+    CACHE.with_borrow_mut(|(cached, map)| {
+        if *cached != generation || map.len() > MAX_CACHED {
+            map.clear();
+            *cached = generation;
+        }
+        let models = map.entry(key).or_default();
+        if let Some((_, series)) = models.iter().find(|(model, _)| **model == *labels.model) {
+            return series.clone();
+        }
+        let series = Rc::new(Series::new(labels));
+        models.push((labels.model.into(), series.clone()));
+        series
+    })
+}
+
+impl Record<'_> {
+    /// Counts the request and writes its line.
+    pub fn settle(&self) {
+        series(&self.series, self.ids).count(self);
+        log::write(self);
+    }
+}

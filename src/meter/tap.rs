@@ -1,0 +1,88 @@
+//! A read-only look at what passes: usage where it is stated, text where it must be estimated.
+
+use crate::base::Usage;
+use crate::dialect::Dialect;
+use crate::wire::watch::Watch;
+
+/// About how many bytes of text a token is, where a provider states no usage.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// The state of one answer.
+#[derive(Debug)]
+pub struct Tap {
+    dialect: Dialect,
+    watch: Watch,
+    usage: Usage,
+    /// Totals of the output have been stated.
+    stated: bool,
+}
+
+impl Tap {
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            watch: Watch::default(),
+            usage: Usage::default(),
+            stated: false,
+        }
+    }
+
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let (dialect, usage, stated) = (self.dialect, &mut self.usage, &mut self.stated);
+        self.watch.feed(bytes, dialect.watch_spec(), |object| {
+            *stated |= dialect.read_usage(object, usage);
+        });
+    }
+
+    /// The usage of an answer that has ended. `whole`: it ended as it should. What was cut short is
+    /// topped up by an estimate from its text; the flag tells that something was estimated.
+    pub fn finish(&self, whole: bool, request_bytes: u64) -> (Usage, bool) {
+        let mut usage = self.usage;
+        let text = self.watch.text_bytes;
+        if self.stated && whole {
+            return (usage, false);
+        }
+        let estimated_output = text.div_ceil(BYTES_PER_TOKEN);
+        let mut estimated = false;
+        if usage.output < estimated_output {
+            usage.output = estimated_output;
+            estimated = true;
+        }
+        if usage.input() == 0 && estimated_output > 0 {
+            usage.uncached = request_bytes.div_ceil(BYTES_PER_TOKEN);
+            estimated = true;
+        }
+        (usage, estimated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stated_usage_is_taken_as_it_is() {
+        let mut tap = Tap::new(Dialect::OpenAiChat);
+        tap.feed(
+            b"{\"choices\":[{\"message\":{\"content\":\"a long text, longer than its usage\"}}],",
+        );
+        tap.feed(b"\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}");
+        let (usage, estimated) = tap.finish(true, 100);
+        assert_eq!((usage.input(), usage.output, estimated), (3, 2, false));
+    }
+
+    #[test]
+    fn a_stream_that_was_cut_is_estimated_from_its_text() {
+        let mut tap = Tap::new(Dialect::Anthropic);
+        tap.feed(b"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n");
+        tap.feed(b"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"twelve bytes\"}}\n\n");
+        let (usage, estimated) = tap.finish(false, 100);
+        assert_eq!((usage.input(), usage.output, estimated), (9, 3, true));
+    }
+
+    #[test]
+    fn nothing_said_costs_nothing() {
+        let tap = Tap::new(Dialect::Gemini);
+        assert_eq!(tap.finish(false, 1000), (Usage::default(), false));
+    }
+}

@@ -1,0 +1,174 @@
+//! The providers. One file each, mostly data; a vendor's name stands nowhere else.
+
+mod anthropic;
+mod gemini;
+pub mod models;
+mod openai;
+mod openai_compatible;
+mod openrouter;
+pub mod reset;
+pub mod scrub;
+
+use crate::base::Fault;
+use crate::dialect::{Endpoint, Operation, Peek};
+use crate::wire::edit::Edit;
+
+/// What the gateway must know of a provider to speak to it.
+pub struct Platform {
+    /// The word in the config.
+    pub name: &'static str,
+    /// What stands before `/v1` or `/v1beta`; `None`: the config must say.
+    pub base_url: Option<&'static str>,
+    /// The prefix that names this provider in `vendor/model` ids; `None`: such ids are its own.
+    pub vendor: Option<&'static str>,
+    pub auth: Auth,
+    /// The path that lists models, to probe a credential with.
+    pub probe_path: &'static str,
+    /// Where the provider's own id of a request stands in its answer.
+    pub request_id_header: &'static str,
+    /// Client headers that speak of the client's own account here.
+    pub account_headers: &'static [&'static str],
+    /// Starts of answer headers that tell of the channel's account, and stay inside.
+    pub private_headers: &'static [&'static str],
+    /// Does a streamed chat state its usage only when asked?
+    pub asks_usage: bool,
+    /// The operations that it serves in their own dialect.
+    pub serves: fn(Operation) -> bool,
+    /// The edits that turn its models' reasoning on.
+    pub reason: fn(&Reasoning<'_>) -> Result<Option<Edit>, Fault>,
+    /// A header without which the provider refuses, and its value where the client sent none.
+    pub default_header: Option<(&'static str, &'static str)>,
+}
+
+/// How a channel's credential is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    Bearer,
+    Header(&'static str),
+}
+
+/// What an edit that turns reasoning on may look at.
+pub struct Reasoning<'a> {
+    pub operation: Operation,
+    pub model: &'a str,
+    pub body: &'a [u8],
+    pub peek: &'a Peek,
+}
+
+static ALL: [&Platform; 5] = [
+    &openai::PLATFORM,
+    &anthropic::PLATFORM,
+    &gemini::PLATFORM,
+    &openrouter::PLATFORM,
+    &openai_compatible::PLATFORM,
+];
+
+/// The platform of a name in the config.
+pub fn by_name(name: &str) -> Option<&'static Platform> {
+    ALL.iter().copied().find(|platform| platform.name == name)
+}
+
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|platform| platform.name).collect()
+}
+
+impl Platform {
+    /// The id without a prefix that names this provider.
+    pub fn strip_vendor<'a>(&self, model: &'a str) -> &'a str {
+        self.vendor
+            .and_then(|vendor| model.strip_prefix(vendor)?.strip_prefix('/'))
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(model)
+    }
+
+    /// May this answer header reach the client?
+    pub fn is_private(&self, header: &str) -> bool {
+        self.private_headers
+            .iter()
+            .any(|start| header.starts_with(start))
+    }
+
+    pub fn is_account_header(&self, header: &str) -> bool {
+        self.account_headers.contains(&header)
+    }
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The path to ask the provider for, with the model that it is to run.
+pub fn upstream_path(endpoint: &Endpoint<'_>, model: &str) -> String {
+    match endpoint.model {
+        Some(asked) if asked != model => endpoint.path.replacen(asked, model, 1),
+        _ => endpoint.path.to_owned(),
+    }
+}
+
+/// Operations of the `OpenAI` family that pass between same-dialect ends.
+fn is_openai_operation(operation: Operation) -> bool {
+    match operation {
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::ImagesGenerations
+        | Operation::ImagesEdits
+        | Operation::AudioSpeech
+        | Operation::AudioTranscriptions
+        | Operation::AudioTranslations
+        | Operation::Moderations
+        | Operation::Rerank
+        | Operation::Responses
+        | Operation::ResponseGet
+        | Operation::ResponseDelete
+        | Operation::ResponseInputItems
+        | Operation::ResponseCancel
+        | Operation::ResponsesCompact
+        | Operation::ResponsesInputTokens => true,
+        Operation::Messages
+        | Operation::MessagesCountTokens
+        | Operation::GenerateContent
+        | Operation::StreamGenerateContent
+        | Operation::CountTokens
+        | Operation::EmbedContent
+        | Operation::BatchEmbedContents
+        | Operation::ModelsList
+        | Operation::ModelGet => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_vendors_prefix_is_dropped() {
+        assert_eq!(openai::PLATFORM.strip_vendor("openai/gpt-5"), "gpt-5");
+        assert_eq!(
+            openai::PLATFORM.strip_vendor("anthropic/claude"),
+            "anthropic/claude"
+        );
+        assert_eq!(
+            openrouter::PLATFORM.strip_vendor("openai/gpt-5"),
+            "openai/gpt-5"
+        );
+        assert_eq!(gemini::PLATFORM.strip_vendor("google/gemini-3"), "gemini-3");
+        assert_eq!(openai::PLATFORM.strip_vendor("openai/"), "openai/");
+    }
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        assert_eq!(
+            names(),
+            [
+                "openai",
+                "anthropic",
+                "gemini",
+                "openrouter",
+                "openai-compatible"
+            ]
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! One request: what is known of it, and its settling, exactly once.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::attempt::Attempt;
+use super::replay::Latch;
+use crate::base::{Fault, Outcome};
+use crate::dialect::{Expect, Operation, Peek, Surface};
+use crate::gate::Key;
+use crate::meter::{Record, SeriesKey, metrics};
+use crate::route::Plan;
+use crate::world::World;
+
+/// Requests whose head has been read and that have not ended.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+pub fn requests_under_way() -> usize {
+    UNDER_WAY.load(Relaxed)
+}
+
+/// Why an attempt failed, for the last of them becomes the client's answer.
+#[derive(Debug)]
+pub struct Failure {
+    pub outcome: Outcome,
+    pub fault: Fault,
+}
+
+/// The request's own facts, complete once `intake` is through.
+pub struct Asked {
+    pub operation: Operation,
+    /// Path without the mount.
+    pub path: String,
+    /// Query without a credential.
+    pub query: String,
+    pub path_model: Option<String>,
+    /// As the client wrote it; empty where none is needed.
+    pub model: String,
+    /// What the group's alias makes of it.
+    pub target: String,
+    pub peek: Option<Peek>,
+    pub stream: bool,
+    pub expect: Expect,
+    pub body_bytes: u64,
+}
+
+pub struct Exchange {
+    pub world: Arc<World>,
+    pub started: Instant,
+    pub request_id: String,
+    pub surface: Surface,
+    pub method: String,
+    /// As it came, for the log; never the query.
+    pub raw_path: String,
+    pub client: Option<IpAddr>,
+    pub key: Option<Arc<Key>>,
+    pub latch: Option<Arc<Latch>>,
+    pub asked: Option<Asked>,
+    pub plan: Plan,
+    pub attempt: Option<Attempt>,
+    pub failure: Option<Failure>,
+    /// What the client is to be told, where that is no failure of a channel.
+    pub refused: Option<Fault>,
+    /// Time spent waiting for the client's body.
+    pub body_wait: Duration,
+    /// What the gateway itself took, up to the answer's head.
+    pub own_time: Option<Duration>,
+    pub first_output: Option<Instant>,
+    pub response_bytes: u64,
+    /// The status that the client got.
+    pub status: u16,
+    /// The gateway's word for what went wrong.
+    pub error: Option<&'static str>,
+    pub client_left: bool,
+    settled: bool,
+}
+
+impl Exchange {
+    pub fn new(world: Arc<World>) -> Box<Self> {
+        UNDER_WAY.fetch_add(1, Relaxed);
+        Box::new(Self {
+            world,
+            started: Instant::now(),
+            request_id: String::new(),
+            surface: Surface::OpenAi,
+            method: String::new(),
+            raw_path: String::new(),
+            client: None,
+            key: None,
+            latch: None,
+            asked: None,
+            plan: Plan::default(),
+            attempt: None,
+            failure: None,
+            refused: None,
+            body_wait: Duration::ZERO,
+            own_time: None,
+            first_output: None,
+            response_bytes: 0,
+            status: 0,
+            error: None,
+            client_left: false,
+            settled: false,
+        })
+    }
+
+    /// The key has been let in: from here on it has a request under way.
+    pub fn admit(&mut self, key: Arc<Key>) {
+        self.world.in_flight(&key).inc();
+        self.key = Some(key);
+    }
+
+    pub fn is_committed(&self) -> bool {
+        self.latch
+            .as_ref()
+            .is_some_and(|latch| latch.is_committed())
+    }
+
+    /// Ends the attempt under way: its channel and the metrics are told how.
+    pub fn end_attempt(&mut self, outcome: Outcome, wait: Option<Duration>) {
+        if let Some(attempt) = &mut self.attempt
+            && attempt.end(outcome, wait)
+        {
+            self.world.count_attempt(&attempt.channel, outcome);
+        }
+    }
+
+    /// Counts the request and writes its line. The first call counts, whoever makes it.
+    pub fn settle(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let world = self.world.clone();
+        if let Some(key) = &self.key {
+            world.in_flight(key).dec();
+        }
+        if self.client_left || self.status == 0 {
+            self.status = 499;
+            self.error = Some("client_closed_request");
+        }
+        let whole = self.error.is_none();
+        if self.attempt.as_ref().is_some_and(Attempt::has_answer) {
+            // The client's leaving is not the channel's doing.
+            self.end_attempt(Outcome::Ok, None);
+        }
+        let (usage, estimated) = self.usage(whole);
+        let now = Instant::now();
+        let attempt = self.attempt.as_ref();
+        let channel = attempt.map(|attempt| &attempt.channel);
+        let asked = self.asked.as_ref();
+        if let (true, Some(channel)) = (estimated, channel) {
+            metrics()
+                .tap_failures
+                .with_label_values(&[&channel.name])
+                .inc();
+        }
+        let streamed = asked.is_some_and(|asked| asked.expect != Expect::Json);
+        let first_output = self.first_output.filter(|_| streamed);
+        Record {
+            request_id: &self.request_id,
+            series: SeriesKey {
+                key: self.key.as_ref().map_or("", |key| &key.name),
+                group: self
+                    .key
+                    .as_ref()
+                    .map_or("", |key| &world.groups[key.group].name),
+                channel: channel.map_or("", |channel| &channel.name),
+                surface: self.surface,
+                operation: asked.map(|asked| asked.operation),
+                model: asked.map_or("", |asked| {
+                    world.model_label(&asked.model, self.status < 300)
+                }),
+                status: self.status,
+                stream: asked.is_some_and(|asked| asked.stream),
+            },
+            ids: (
+                self.key.as_ref().map_or(u32::MAX, |key| key.id),
+                channel.map_or(u32::MAX, |channel| channel.id),
+            ),
+            upstream_model: attempt.map_or("", |attempt| &attempt.model),
+            attempts: self.plan.attempts(),
+            duration: now - self.started,
+            first_token: first_output.map(|at| at - self.started),
+            overhead: self.own_time,
+            output_time: first_output.map(|at| now - at),
+            usage,
+            estimated,
+            method: &self.method,
+            path: &self.raw_path,
+            client: self.client,
+            error: self.error,
+            upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
+            request_bytes: asked.map_or(0, |asked| asked.body_bytes),
+            response_bytes: self.response_bytes,
+        }
+        .settle();
+    }
+
+    fn usage(&self, whole: bool) -> (crate::base::Usage, bool) {
+        let none = (crate::base::Usage::default(), false);
+        let (Some(asked), Some(attempt)) = (&self.asked, &self.attempt) else {
+            return none;
+        };
+        if !asked.operation.spends_tokens() || !attempt.has_answer() {
+            return none;
+        }
+        let (usage, estimated) = attempt.tap.finish(whole, asked.body_bytes);
+        if estimated && !asked.operation.generates() {
+            return none;
+        }
+        (usage, estimated)
+    }
+}
+
+impl Drop for Exchange {
+    /// Pingora does not always come to `logging` (a shutdown whose grace has run out, a panic).
+    fn drop(&mut self) {
+        if !self.method.is_empty() {
+            self.settle();
+        }
+        UNDER_WAY.fetch_sub(1, Relaxed);
+    }
+}

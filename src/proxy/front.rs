@@ -1,0 +1,243 @@
+//! The connection, before Pingora's proxy sees it: reads the head of a request, refuses what must not be
+//! proxied, wraps the session, and takes it back afterwards so that the connection lives on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::ErrorType;
+use pingora_core::apps::{
+    HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream,
+};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+use pingora_http::ResponseHeader;
+use pingora_proxy::HttpProxy;
+use tokio::io::AsyncReadExt;
+
+use super::answer;
+use super::gateway::Gateway;
+use super::replay::{Latch, Replay};
+use crate::base::{Fault, FaultKind, id};
+use crate::dialect::Surface;
+
+/// How long a connection may be idle between requests.
+const KEEP_ALIVE_SECONDS: u64 = 75;
+/// How long the head of a request may take, idle time between requests included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(KEEP_ALIVE_SECONDS + 30);
+/// How long a client may take to accept what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much of a refused body is still read, so that the client gets to read why.
+const LINGER_BYTES: usize = 128 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(5);
+
+pub struct Front {
+    proxy: Arc<HttpProxy<Gateway>>,
+    options: HttpServerOptions,
+}
+
+impl Front {
+    pub fn new(proxy: HttpProxy<Gateway>) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(Duration::from_secs(300));
+        Self {
+            proxy: Arc::new(proxy),
+            options,
+        }
+    }
+
+    /// A request's head, when one comes.
+    async fn read_head(session: &mut ServerSession, shutdown: &ShutdownWatch) -> Head {
+        let mut shutdown = shutdown.clone();
+        let read = tokio::select! {
+            biased;
+            read = tokio::time::timeout(HEAD_TIMEOUT, session.read_request()) => read,
+            _ = shutdown.changed() => return Head::None,
+        };
+        match read {
+            Ok(Ok(true)) => refusal_of(session).map_or(Head::Read, Head::Refused),
+            Ok(Ok(false)) | Err(_) => Head::None,
+            Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+                Head::Refused(header_fault(&error.to_string()))
+            }
+            // The client left in the middle of it.
+            Ok(Err(_)) => Head::None,
+        }
+    }
+}
+
+enum Head {
+    Read,
+    /// Nothing came, or nothing that can be answered.
+    None,
+    Refused(Fault),
+}
+
+fn header_fault(what: &str) -> Fault {
+    // What Pingora says of a bad head quotes it, credentials and all: only its kind is told.
+    let mut fault = Fault::new(
+        FaultKind::InvalidRequest,
+        "The request's headers are not valid HTTP.",
+    );
+    if what.contains("larger than") {
+        fault.message = "The request's headers are too large; they may take 1 MiB.".into();
+        fault.status = 431;
+    } else if what.contains("TooManyHeaders") {
+        fault.message = "The request has too many headers; it may have 256.".into();
+        fault.status = 431;
+    }
+    fault
+}
+
+/// What HTTP/1 lets pass here and there, and attackers use between two readers of one head
+/// (RFC 9112, 2.2, 3.2, 5.2 and 6.1).
+fn refusal_of(session: &ServerSession) -> Option<Fault> {
+    let http1 = session.as_http1()?;
+    let raw = http1.get_headers_raw_bytes();
+    let (mut hosts, mut has_length, mut has_encoding) = (0, false, false);
+    let mut from = 0;
+    for end in memchr::memchr_iter(b'\n', &raw) {
+        let line = &raw[from..end];
+        from = end + 1;
+        let Some(line) = line.strip_suffix(b"\r") else {
+            return refuse("A line of the request's head ends without a carriage return.");
+        };
+        match line.first() {
+            Some(b' ' | b'\t') => {
+                return refuse("A header of the request is folded over two lines.");
+            }
+            Some(b'h' | b'H') => hosts += usize::from(is_named(line, b"host")),
+            Some(b'c' | b'C') => has_length |= is_named(line, b"content-length"),
+            Some(b't' | b'T') => has_encoding |= is_named(line, b"transfer-encoding"),
+            _ => {}
+        }
+    }
+    if hosts > 1 {
+        return refuse("The request has more than one host header.");
+    }
+    if has_length && has_encoding {
+        return refuse("The request has both content-length and transfer-encoding.");
+    }
+    if session.req_header().method == http::Method::CONNECT {
+        let mut fault = Fault::new(
+            FaultKind::MethodNotAllowed,
+            "This gateway is no CONNECT proxy.",
+        );
+        fault.status = 405;
+        return Some(fault);
+    }
+    None
+}
+
+fn is_named(line: &[u8], name: &[u8]) -> bool {
+    line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+}
+
+fn refuse(what: &'static str) -> Option<Fault> {
+    Some(Fault::new(FaultKind::InvalidRequest, what))
+}
+
+/// Answers a request that never became one, and closes the connection.
+async fn answer_and_close(mut session: ServerSession, fault: &Fault) {
+    let request_id = id::request_id();
+    session.set_keepalive(None);
+    let body = Surface::OpenAi.error_body(fault, &request_id);
+    if let Ok(head) = answer::error_head(Surface::OpenAi, fault, &request_id, body.len()) {
+        let _ = write(&mut session, head, body).await;
+    }
+    linger(session).await;
+}
+
+async fn write(
+    session: &mut ServerSession,
+    head: ResponseHeader,
+    body: Bytes,
+) -> pingora_core::Result<()> {
+    session.write_response_header(Box::new(head)).await?;
+    session.write_response_body(body, true).await
+}
+
+/// Closing with unread bytes would reset the connection and take our answer with it: shut our side, and
+/// read on for a while.
+async fn linger(session: ServerSession) {
+    let ServerSession::H1(mut session) = session else {
+        return;
+    };
+    session.shutdown().await;
+    let mut stream = session.into_inner();
+    let drained = async {
+        let mut buffer = vec![0; 16 << 10];
+        let mut total = 0;
+        while total < LINGER_BYTES {
+            match stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => total += read,
+            }
+        }
+    };
+    // Whoever sends longer than this does not read anyway.
+    let _ = tokio::time::timeout(LINGER_TIME, drained).await;
+}
+
+#[async_trait]
+impl HttpServerApp for Front {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        match Self::read_head(&mut session, shutdown).await {
+            Head::Read => {}
+            Head::None => {
+                session.shutdown().await;
+                return None;
+            }
+            Head::Refused(fault) => {
+                answer_and_close(session, &fault).await;
+                return None;
+            }
+        }
+        if session.get_keepalive() == Some(0) {
+            session.set_keepalive(Some(KEEP_ALIVE_SECONDS));
+        }
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        }
+        // A client that sends the next request early is served in turn.
+        session.set_pipelining_enabled(true);
+        let latch = Arc::new(Latch::default());
+        session
+            .req_header_mut()
+            .extensions_mut()
+            .insert(latch.clone());
+        let wrapped = ServerSession::new_custom(Box::new(Replay::new(session, latch.clone())));
+        self.proxy.process_new_http(wrapped, shutdown).await;
+
+        let (mut session, finished) = latch.take_back()?;
+        if !finished {
+            session.shutdown().await;
+            return None;
+        }
+        if !session.is_body_done() {
+            linger(session).await;
+            return None;
+        }
+        let settings = HttpPersistentSettings::for_session(&session);
+        let stream = session.finish().await.ok()??;
+        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}

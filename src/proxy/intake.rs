@@ -1,0 +1,304 @@
+//! Everything before a channel is chosen: endpoint, key, body, model.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use pingora_core::protocols::http::ServerSession;
+use pingora_proxy::Session;
+
+use super::exchange::{Asked, Exchange};
+use super::replay::Latch;
+use crate::base::{Fault, FaultKind, id};
+use crate::dialect::endpoint::{self, Unmatched};
+use crate::dialect::{Endpoint, Operation, Peek, Surface};
+use crate::gate::{Credentials, QUERY_KEY, client_address};
+use crate::wire::multipart;
+
+/// A body must keep up this many bytes a second, once its time to begin is over.
+const BODY_BYTES_PER_SECOND: u64 = 16 << 10;
+/// A body larger than this is gathered in steps: its stated length is not believed beforehand.
+const FIRST_ALLOCATION: usize = 1 << 20;
+
+/// What to do with a request that has been read.
+pub enum Intake {
+    Proxy,
+    /// Answered here: the models that the key may call, one or all.
+    Models(Option<String>),
+    /// A client that only looks whether somebody is there.
+    Hello,
+}
+
+/// Why a request ends here.
+pub enum Stop {
+    Fault(Fault),
+    Left(Box<pingora_core::Error>),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Reads the request and fills in the exchange.
+pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, Stop> {
+    let head = session.req_header_mut();
+    x.latch = head.extensions_mut().remove::<Arc<Latch>>();
+    x.request_id = request_id(&head.headers);
+    x.method = head.method.as_str().to_owned();
+    // What a log line can hold; the rest of a path that long is none of ours.
+    x.raw_path = head.uri.path().chars().take(256).collect();
+    let head = session.req_header();
+    let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    if head.method == http::Method::HEAD && path == "/" {
+        return Ok(Intake::Hello);
+    }
+    let endpoint = match endpoint::find(&head.method, &path, &head.headers) {
+        Ok(endpoint) => endpoint,
+        Err(unmatched) => return Err(unmatched_fault(x, unmatched).into()),
+    };
+    x.surface = endpoint.surface;
+    let operation = endpoint.operation;
+    x.asked = Some(asked(&endpoint, &query));
+    authenticate(session, x, &query)?;
+    match operation {
+        Operation::ModelsList => return Ok(Intake::Models(None)),
+        Operation::ModelGet => return Ok(Intake::Models(endpoint.model.map(str::to_owned))),
+        _ => {}
+    }
+    let body = if session.req_header().method == http::Method::POST {
+        read_body(session, x).await?
+    } else {
+        Bytes::new()
+    };
+    let content_type = session
+        .req_header()
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(Cow::Borrowed);
+    inspect(x, &body, content_type.as_deref())?;
+    if let Some(latch) = &x.latch {
+        latch.hold_body(body);
+    }
+    Ok(Intake::Proxy)
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get("x-request-id")
+        .filter(|value| id::is_valid_request_id(value.as_bytes()))
+        .and_then(|value| value.to_str().ok())
+        .map_or_else(id::request_id, str::to_owned)
+}
+
+fn unmatched_fault(x: &mut Exchange, unmatched: Unmatched) -> Fault {
+    match unmatched {
+        Unmatched::Path(surface) => {
+            x.surface = surface;
+            Fault::new(
+                FaultKind::EndpointNotFound,
+                format!(
+                    "Unknown path: {} {}. Check the base URL of your client.",
+                    x.method, x.raw_path
+                ),
+            )
+        }
+        Unmatched::Method { surface, allow } => {
+            x.surface = surface;
+            Fault::new(
+                FaultKind::MethodNotAllowed,
+                format!(
+                    "{} is not allowed on {}; allowed: {allow}.",
+                    x.method, x.raw_path
+                ),
+            )
+        }
+    }
+}
+
+fn asked(endpoint: &Endpoint<'_>, query: &str) -> Asked {
+    let clean: Vec<&str> = query
+        .split('&')
+        .filter(|pair| pair.split('=').next() != Some(QUERY_KEY) && !pair.is_empty())
+        .collect();
+    Asked {
+        operation: endpoint.operation,
+        path: endpoint.path.to_owned(),
+        query: clean.join("&"),
+        path_model: endpoint.model.map(str::to_owned),
+        model: String::new(),
+        target: String::new(),
+        peek: None,
+        stream: false,
+        expect: endpoint.operation.expect(false, query),
+        body_bytes: 0,
+    }
+}
+
+fn authenticate(session: &Session, x: &mut Exchange, query: &str) -> Result<(), Fault> {
+    let headers = &session.req_header().headers;
+    let peer = session
+        .as_downstream()
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map(std::net::SocketAddr::ip);
+    let trusted = &x.world.config.server.trusted_proxies;
+    x.client = peer.map(|peer| client_address(peer, headers, trusted));
+    let credentials = Credentials::find(headers, query, x.surface == Surface::Gemini)?;
+    let key = x
+        .world
+        .ring
+        .authenticate(&credentials, x.client, SystemTime::now())?;
+    x.admit(key);
+    Ok(())
+}
+
+fn too_large(limit: usize) -> Fault {
+    let megabytes = limit as f64 / f64::from(1 << 20);
+    Fault::new(
+        FaultKind::TooLarge,
+        format!("The request body is larger than this gateway takes ({megabytes:.1} MiB)."),
+    )
+}
+
+/// Reads the whole body, within its limit and its time.
+async fn read_body(session: &mut Session, x: &mut Exchange) -> Result<Bytes, Stop> {
+    let limit = x.world.config.server.body_limit;
+    let headers = &session.req_header().headers;
+    let stated = headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if stated.is_some_and(|length| length > limit) {
+        return Err(too_large(limit).into());
+    }
+    let compressed = headers
+        .get(http::header::CONTENT_ENCODING)
+        .is_some_and(|value| value != "identity");
+    if compressed {
+        let mut fault = Fault::new(
+            FaultKind::InvalidRequest,
+            "Compressed request bodies are not understood; send the body without content-encoding.",
+        );
+        fault.status = 415;
+        return Err(fault.param("content-encoding").into());
+    }
+    let continues = headers
+        .get(http::header::EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let began = Instant::now();
+    let downstream = session.as_downstream_mut();
+    if continues {
+        downstream
+            .write_continue_response()
+            .await
+            .map_err(Stop::Left)?;
+    }
+    let patience = x.world.config.server.read_timeout;
+    let body = gather(downstream, stated, limit, began, patience).await?;
+    x.body_wait = began.elapsed();
+    Ok(body)
+}
+
+async fn gather(
+    session: &mut ServerSession,
+    stated: Option<usize>,
+    limit: usize,
+    began: Instant,
+    patience: Duration,
+) -> Result<Bytes, Stop> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    loop {
+        let received = first.as_ref().map_or(0, Bytes::len).max(rest.len());
+        let allowed = patience + Duration::from_secs(received as u64 / BODY_BYTES_PER_SECOND);
+        let deadline = tokio::time::Instant::from_std(began + allowed);
+        let read = tokio::time::timeout_at(deadline, session.read_request_body()).await;
+        let chunk = match read {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(Stop::Left(error)),
+            Err(_) => {
+                return Err(Fault::new(
+                    FaultKind::RequestTimeout,
+                    "The request body came too slowly and was given up.",
+                )
+                .into());
+            }
+        };
+        if received + chunk.len() > limit {
+            return Err(too_large(limit).into());
+        }
+        match first.take() {
+            None if rest.is_empty() => first = Some(chunk),
+            None => rest.extend_from_slice(&chunk),
+            Some(head) => {
+                rest.reserve(stated.unwrap_or(0).clamp(
+                    head.len() + chunk.len(),
+                    FIRST_ALLOCATION.max(head.len() + chunk.len()),
+                ));
+                rest.extend_from_slice(&head);
+                rest.extend_from_slice(&chunk);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+/// Finds out what the body asks for, and whether the key may.
+fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Result<(), Fault> {
+    let Some(asked) = &mut x.asked else {
+        return Ok(());
+    };
+    asked.body_bytes = body.len() as u64;
+    let operation = asked.operation;
+    let form = content_type
+        .filter(|_| operation.takes_form())
+        .and_then(multipart::boundary);
+    let has_body = !body.is_empty() || operation.has_model();
+    let peek = match form {
+        _ if !has_body => None,
+        Some(boundary) => Some(Peek::form(body, boundary)?),
+        None => Some(Peek::json(body)?),
+    };
+    if let Some(peek) = &peek {
+        asked.stream = operation == Operation::StreamGenerateContent
+            || (asked.path_model.is_none() && peek.stream(body)?);
+        asked.expect = operation.expect(asked.stream, &asked.query);
+        if operation.has_model() && asked.path_model.is_none() {
+            asked.model = peek
+                .model(body, operation)?
+                .unwrap_or_default()
+                .into_owned();
+        }
+    }
+    if let Some(model) = &asked.path_model {
+        asked.model.clone_from(model);
+    }
+    asked.peek = peek;
+    let Some(key) = &x.key else { return Ok(()) };
+    let group = &x.world.groups[key.group];
+    asked.target = group.alias(&asked.model).unwrap_or(&asked.model).to_owned();
+    if asked.model.is_empty() {
+        return Ok(());
+    }
+    let plain = |name: &'_ str| name.strip_suffix("-thinking").unwrap_or(name).to_owned();
+    let names = [
+        asked.model.as_str(),
+        asked.target.as_str(),
+        &plain(&asked.model),
+        &plain(&asked.target),
+    ];
+    if key.allows_model(&names) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::ModelNotAllowed,
+        format!("This API key may not call the model '{}'.", asked.model),
+    )
+    .param("model"))
+}
