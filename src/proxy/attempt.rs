@@ -38,6 +38,15 @@ pub enum Answer {
     Passing,
 }
 
+/// Why an attempt goes on, over another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// A pooled connection turned out closed: a fresh one, once.
+    Fresh,
+    /// An address of several could not be connected to: the next one.
+    NextAddress,
+}
+
 pub struct Attempt {
     pub channel: Arc<Channel>,
     /// Held until the attempt is dropped.
@@ -52,8 +61,10 @@ pub struct Attempt {
     pub relay: Option<Relay>,
     pub tap: Tap,
     pub upstream_request_id: Option<String>,
-    /// A pooled connection turned out closed, and the attempt goes on with a fresh one.
-    pub fresh_connection: bool,
+    /// The attempt goes on, over another connection.
+    pub again: Option<Again>,
+    /// Addresses of the channel that could not be connected to.
+    pub addresses_failed: usize,
     ended: bool,
 }
 
@@ -106,7 +117,8 @@ impl Attempt {
             relay: (asked.expect == Expect::Sse).then(|| Relay::new(withhold_usage)),
             tap: Tap::new(asked.operation.dialect()),
             upstream_request_id: None,
-            fresh_connection: false,
+            again: None,
+            addresses_failed: 0,
             ended: false,
             channel,
         })

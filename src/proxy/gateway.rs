@@ -9,17 +9,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
 use pingora_core::modules::http::HttpModules;
-use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::answer;
-use super::attempt::{Answer, Attempt, MAX_REFUSAL, fault_of, outcome_of, timeout_fault};
+use super::attempt::{Again, Answer, Attempt, MAX_REFUSAL, fault_of, outcome_of, timeout_fault};
 use super::exchange::{Exchange, Failure};
 use super::intake::{self, Intake, Stop};
 use super::judge::{Judge, Verdict, is_expected_type};
+use super::replay::NO_ANSWER;
 use crate::base::{Fault, FaultKind, Outcome};
 use crate::dialect::{Expect, UpstreamError, models};
 use crate::platform::{reset, scrub};
@@ -30,6 +30,9 @@ use crate::world::World;
 const ATTEMPT_FAILED: ErrorType = ErrorType::Custom("the attempt failed");
 /// The request is refused; the exchange knows why.
 const REFUSED: ErrorType = ErrorType::Custom("the request is refused");
+
+/// So many addresses of one channel are tried before another channel is.
+const MAX_ADDRESSES_TRIED: usize = 3;
 
 /// The proxy's logic. Everything it knows is in the world of the moment.
 pub struct Gateway {
@@ -87,7 +90,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         x: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
-        if let Some(peer) = fresh_peer_of_attempt(x) {
+        if let Some(peer) = peer_of_same_attempt(x) {
             return Ok(peer);
         }
         loop {
@@ -110,6 +113,7 @@ impl ProxyHttp for Gateway {
             };
             latch.begin_attempt(channel.config.timeouts);
             x.attempt = Some(attempt);
+            channel.be_looked_up().await;
             if let Some(peer) = channel.peer() {
                 if x.own_time.is_none() {
                     x.own_time = Some(x.started.elapsed().saturating_sub(x.body_wait));
@@ -128,18 +132,6 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn connected_to_upstream(
-        &self,
-        _session: &mut Session,
-        _reused: bool,
-        _peer: &HttpPeer,
-        _fd: std::os::unix::io::RawFd,
-        _digest: Option<&Digest>,
-        _x: &mut Self::CTX,
-    ) -> Result<()> {
-        Ok(())
-    }
-
     fn fail_to_connect(
         &self,
         _session: &mut Session,
@@ -147,6 +139,15 @@ impl ProxyHttp for Gateway {
         x: &mut Self::CTX,
         error: Box<Error>,
     ) -> Box<Error> {
+        if let Some(attempt) = &mut x.attempt {
+            attempt.addresses_failed += 1;
+            if attempt.addresses_failed < attempt.channel.address_count().min(MAX_ADDRESSES_TRIED) {
+                attempt.again = Some(Again::NextAddress);
+                let mut error = error;
+                error.set_retry(true);
+                return error;
+            }
+        }
         let timed_out = matches!(
             error.etype(),
             ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout
@@ -360,18 +361,18 @@ async fn answer_fault(session: &mut Session, x: &mut Exchange, fault: &Fault) ->
     answer::write(session, head, body).await
 }
 
-/// After a pooled connection turned out closed: the same channel, over a connection of its own.
-fn fresh_peer_of_attempt(x: &mut Exchange) -> Option<Box<HttpPeer>> {
-    let attempt = x
-        .attempt
-        .as_ref()
-        .filter(|attempt| attempt.fresh_connection && matches!(attempt.answer, Answer::Waiting))?;
+/// The same channel over another connection, where the attempt goes on.
+fn peer_of_same_attempt(x: &mut Exchange) -> Option<Box<HttpPeer>> {
     if x.failure.is_some() {
         return None;
     }
+    let attempt = x.attempt.as_ref()?;
+    let again = attempt.again?;
     let mut peer = attempt.channel.peer()?;
-    // Another pool, in which there is no connection of the old one's age.
-    peer.group_key = 1;
+    if again == Again::Fresh {
+        // Another pool, in which there is no connection of the old one's age.
+        peer.group_key = 1;
+    }
     Some(peer)
 }
 
@@ -701,8 +702,8 @@ fn broken(x: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
         return error;
     };
     let waiting = matches!(attempt.answer, Answer::Waiting);
-    if waiting && expired.is_none() && reused && !attempt.fresh_connection {
-        attempt.fresh_connection = true;
+    if waiting && expired.is_none() && reused && attempt.again != Some(Again::Fresh) {
+        attempt.again = Some(Again::Fresh);
         error.set_retry(true);
         return error;
     }
@@ -713,6 +714,10 @@ fn broken(x: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
         (Some(_), _) | (None, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
             (Outcome::Timeout, timeout_fault())
         }
+        (None, kind) if *kind == NO_ANSWER => (
+            Outcome::BadResponse,
+            Fault::new(FaultKind::UpstreamError, "The provider's answer was empty."),
+        ),
         (None, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2) => (
             Outcome::BadResponse,
             Fault::new(

@@ -25,6 +25,9 @@ use crate::config::Timeouts;
 /// A comment, which every reader of event streams skips.
 const HEARTBEAT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
+/// A head came, and the end with it.
+pub const NO_ANSWER: ErrorType = ErrorType::Custom("the answer ended before it began");
+
 /// What ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
@@ -291,7 +294,15 @@ impl CustomSession for Replay {
     }
 
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        self.inner_mut().write_response_header(head).await
+        let inner = self.inner_mut();
+        if !head.status.is_informational() {
+            return inner.write_response_header(head).await;
+        }
+        // Pingora takes any answer before the body's end for a reason to close the connection.
+        let keepalive = inner.get_keepalive();
+        inner.write_response_header(head).await?;
+        inner.set_keepalive(keepalive);
+        Ok(())
     }
 
     async fn write_response_header_ref(&mut self, head: &ResponseHeader, end: bool) -> Result<()> {
@@ -329,10 +340,7 @@ impl CustomSession for Replay {
             }
             if self.held.last().is_some_and(HttpTask::is_end) {
                 self.held.clear();
-                return Error::e_explain(
-                    ErrorType::ConnectionClosed,
-                    "the answer ended before it began",
-                );
+                return Error::err(NO_ANSWER);
             }
             return Ok(false);
         }

@@ -2,7 +2,7 @@
 //! path takes no lock.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use pingora_core::protocols::ALPN;
 use pingora_core::upstreams::peer::HttpPeer;
+use tokio::sync::watch;
 
 use crate::base::clock::steady_ms;
 use crate::base::{Outcome, glob};
@@ -35,6 +36,8 @@ pub struct Channel {
     /// Addresses that may be connected to, as discovery and probes last saw them.
     addresses: ArcSwap<Vec<SocketAddr>>,
     next_address: AtomicUsize,
+    /// The host has been looked up, whatever came of it.
+    looked_up: watch::Sender<bool>,
     probed_up: AtomicBool,
     /// Refused for its credential: out until a probe with the credential succeeds.
     barred: AtomicBool,
@@ -83,6 +86,9 @@ impl Channel {
             value.set_sensitive(true);
             Some((name, value))
         });
+        // An address needs no looking up: it can be used at once.
+        let literal = config.base.host.parse::<IpAddr>().ok();
+        let literal = literal.map(|ip| SocketAddr::new(ip, config.base.port));
         let host = http::HeaderValue::try_from(config.base.authority.as_str())
             .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"));
         Self {
@@ -91,7 +97,8 @@ impl Channel {
             credential,
             host,
             peer: peer(&config),
-            addresses: ArcSwap::default(),
+            looked_up: watch::Sender::new(literal.is_some()),
+            addresses: ArcSwap::from_pointee(literal.into_iter().collect()),
             next_address: AtomicUsize::new(0),
             probed_up: AtomicBool::new(true),
             barred: AtomicBool::new(false),
@@ -218,6 +225,22 @@ impl Channel {
         }
     }
 
+    /// The host has been looked up for the first time: nobody need wait any longer.
+    pub fn mark_looked_up(&self) {
+        self.looked_up.send_replace(true);
+    }
+
+    /// Waits for the first look-up of the host's name: a request may come sooner after the start.
+    pub async fn be_looked_up(&self) {
+        if self.address_count() > 0 {
+            return;
+        }
+        let mut looked_up = self.looked_up.subscribe();
+        let wait = looked_up.wait_for(|done| *done);
+        // Whoever waits in vain finds no address, and says so.
+        let _ = tokio::time::timeout(self.config.timeouts.connect, wait).await;
+    }
+
     /// A probe with the credential succeeded.
     pub fn unbar(&self) {
         if self.barred.swap(false, Relaxed) {
@@ -238,11 +261,16 @@ impl Channel {
         Some(Box::new(peer))
     }
 
+    pub fn address_count(&self) -> usize {
+        self.addresses.load().len()
+    }
+
     /// Takes over what an earlier config's channel of the same name and account has learnt.
     pub fn inherit(&self, old: &Self) {
         let same = self.config.base == old.config.base && self.config.api_key == old.config.api_key;
         if same {
             self.addresses.store(old.addresses.load_full());
+            self.looked_up.send_replace(*old.looked_up.borrow());
             self.probed_up.store(old.probed_up.load(Relaxed), Relaxed);
             self.barred.store(old.barred.load(Relaxed), Relaxed);
             self.strikes.store(old.strikes.load(Relaxed), Relaxed);

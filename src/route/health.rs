@@ -45,6 +45,7 @@ pub async fn watch(channel: Weak<Channel>, on_probe: impl Fn(&Channel)) {
                 }
                 // Traffic may flow before the first probe: a channel counts as up until one fails.
                 prober.publish(&channel);
+                channel.mark_looked_up();
             }
             prober.backends.run_health_check(true).await;
             prober.publish(&channel);

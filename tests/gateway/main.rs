@@ -1,0 +1,13 @@
+//! The real binary against the simulator, over sockets.
+
+mod bad_input;
+mod commands;
+mod endpoints;
+mod failover;
+mod fidelity;
+mod http1;
+mod leaving;
+mod metering;
+mod recordings;
+mod stand;
+mod transports;
