@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use ahash::RandomState;
 use prometheus::{IntCounter, IntGauge};
 
 use crate::base::Outcome;
@@ -26,9 +27,9 @@ pub struct World {
     /// By channel id, then outcome.
     attempts: Vec<[IntCounter; Outcome::ALL.len()]>,
     /// Models that the config names itself.
-    named_models: HashSet<String>,
+    named_models: HashSet<String, RandomState>,
     /// Models that a channel has answered for.
-    seen_models: Mutex<HashSet<String>>,
+    seen_models: Mutex<HashSet<String, RandomState>>,
 }
 
 impl World {
@@ -151,7 +152,7 @@ impl World {
     }
 }
 
-fn named_models(config: &Config) -> HashSet<String> {
+fn named_models(config: &Config) -> HashSet<String, RandomState> {
     let channels = config.channels.iter().flat_map(|channel| {
         let mapped = channel.model_map.iter().map(|(from, _)| from);
         channel

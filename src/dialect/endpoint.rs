@@ -232,19 +232,15 @@ pub fn find<'a>(
     let Some(matched) = by_path(path, surface) else {
         return Err(Unmatched::Path(surface));
     };
-    let operation = matched
-        .iter()
-        .find(|(allowed, _)| allowed == method)
-        .map(|(_, operation)| *operation);
-    let Some(operation) = operation else {
-        let allow = if matched.len() == 2 {
-            "GET, DELETE"
-        } else if matched[0].0 == Method::GET {
-            "GET"
-        } else {
-            "POST"
-        };
-        return Err(Unmatched::Method { surface, allow });
+    let operation = match (matched, method) {
+        (Matched::Post(operation), &Method::POST) | (Matched::Get(operation), &Method::GET) => {
+            operation
+        }
+        (Matched::Response, &Method::GET) => Operation::ResponseGet,
+        (Matched::Response, &Method::DELETE) => Operation::ResponseDelete,
+        (Matched::Post(_), _) => return wrong_method(surface, "POST"),
+        (Matched::Get(_), _) => return wrong_method(surface, "GET"),
+        (Matched::Response, _) => return wrong_method(surface, "GET, DELETE"),
     };
     Ok(Endpoint {
         surface,
@@ -252,6 +248,19 @@ pub fn find<'a>(
         path,
         model: model_in(path),
     })
+}
+
+fn wrong_method<'a>(surface: Surface, allow: &'static str) -> Result<Endpoint<'a>, Unmatched> {
+    Err(Unmatched::Method { surface, allow })
+}
+
+/// What a path is, by the methods that it takes.
+#[derive(Clone, Copy)]
+enum Matched {
+    Post(Operation),
+    Get(Operation),
+    /// A stored response, to read or to delete.
+    Response,
 }
 
 /// The surface that a path suggests; where two share it, the headers decide.
@@ -263,17 +272,17 @@ fn surface_of(path: &str, headers: &HeaderMap) -> Surface {
         Surface::Anthropic
     } else if shared && (verb_of(path).is_some() || headers.contains_key("x-goog-api-key")) {
         Surface::Gemini
-    } else if headers.contains_key("anthropic-version") && (shared || !path.starts_with("/v1/")) {
+    } else if (shared || !path.starts_with("/v1/")) && headers.contains_key("anthropic-version") {
         Surface::Anthropic
     } else {
         Surface::OpenAi
     }
 }
 
-fn by_path(path: &str, surface: Surface) -> Option<Vec<(Method, Operation)>> {
+fn by_path(path: &str, surface: Surface) -> Option<Matched> {
     use Operation as Op;
-    let post = |operation| Some(vec![(Method::POST, operation)]);
-    let get = |operation| Some(vec![(Method::GET, operation)]);
+    let post = |operation| Some(Matched::Post(operation));
+    let get = |operation| Some(Matched::Get(operation));
     if surface == Surface::Gemini {
         let rest = path
             .strip_prefix("/v1beta/")
@@ -319,10 +328,7 @@ fn by_path(path: &str, surface: Surface) -> Option<Vec<(Method, Operation)>> {
         return None;
     }
     match tail {
-        "" if !rest.ends_with('/') => Some(vec![
-            (Method::GET, Op::ResponseGet),
-            (Method::DELETE, Op::ResponseDelete),
-        ]),
+        "" if !rest.ends_with('/') => Some(Matched::Response),
         "input_items" => get(Op::ResponseInputItems),
         "cancel" => post(Op::ResponseCancel),
         _ => None,

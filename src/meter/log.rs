@@ -98,6 +98,12 @@ fn quoted(out: &mut String, text: &str) {
     }
 }
 
+/// Milliseconds with three places, without the detour over floats.
+fn millis(out: &mut String, time: Duration) -> std::fmt::Result {
+    let micros = time.as_micros();
+    write!(out, "{}.{:03}", micros / 1000, micros % 1000)
+}
+
 fn field(out: &mut String, name: &str, text: &str) {
     out.push_str(",\"");
     out.push_str(name);
@@ -132,14 +138,14 @@ fn json_line(out: &mut String, r: &Record<'_>) -> std::fmt::Result {
     );
     write!(
         out,
-        ",\"stream\":{},\"attempts\":{},\"duration_ms\":{:.3}",
-        r.series.stream,
-        r.attempts,
-        r.duration.as_secs_f64() * 1000.0
+        ",\"stream\":{},\"attempts\":{},\"duration_ms\":",
+        r.series.stream, r.attempts
     )?;
+    millis(out, r.duration)?;
     for (name, time) in [("ttft_ms", r.first_token), ("overhead_ms", r.overhead)] {
         if let Some(time) = time {
-            write!(out, ",\"{name}\":{:.3}", time.as_secs_f64() * 1000.0)?;
+            write!(out, ",\"{name}\":")?;
+            millis(out, time)?;
         }
     }
     if !r.usage.is_empty() {

@@ -9,6 +9,8 @@ mod openrouter;
 pub mod reset;
 pub mod scrub;
 
+use std::borrow::Cow;
+
 use crate::base::Fault;
 use crate::dialect::{Endpoint, Operation, Peek};
 use crate::wire::edit::Edit;
@@ -100,10 +102,14 @@ impl std::fmt::Debug for Platform {
 }
 
 /// The path to ask the provider for, with the model that it is to run.
-pub fn upstream_path(endpoint: &Endpoint<'_>, model: &str) -> String {
+pub fn upstream_path<'a>(endpoint: &Endpoint<'a>, model: &str) -> Cow<'a, str> {
     match endpoint.model {
-        Some(asked) if asked != model => endpoint.path.replacen(asked, model, 1),
-        _ => endpoint.path.to_owned(),
+        Some(asked) if asked != model => {
+            // The model is what follows; the same word may stand before it.
+            let (before, after) = endpoint.path.split_once("/models/").unwrap_or_default();
+            format!("{before}/models/{model}{}", &after[asked.len()..]).into()
+        }
+        _ => endpoint.path.into(),
     }
 }
 
@@ -156,6 +162,22 @@ mod tests {
         );
         assert_eq!(gemini::PLATFORM.strip_vendor("google/gemini-3"), "gemini-3");
         assert_eq!(openai::PLATFORM.strip_vendor("openai/"), "openai/");
+    }
+
+    #[test]
+    fn the_model_in_a_path_is_replaced_and_nothing_else() {
+        let endpoint = |path: &'static str, model| Endpoint {
+            surface: crate::dialect::Surface::Gemini,
+            operation: Operation::GenerateContent,
+            path,
+            model: Some(model),
+        };
+        let path = "/v1beta/models/models:generateContent";
+        assert_eq!(
+            upstream_path(&endpoint(path, "models"), "x"),
+            "/v1beta/models/x:generateContent"
+        );
+        assert_eq!(upstream_path(&endpoint(path, "models"), "models"), path);
     }
 
     #[test]

@@ -20,9 +20,15 @@ pub fn identify(head: &mut ResponseHeader, surface: Surface, request_id: &str) -
     Ok(())
 }
 
-/// `gateway;dur=0.05`, in milliseconds.
+/// `gateway;dur=0.050`, in milliseconds.
 pub fn server_timing(own: Duration) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("gateway;dur={:.3}", own.as_secs_f64() * 1000.0)).ok()
+    let micros = own.as_micros();
+    HeaderValue::try_from(format!(
+        "gateway;dur={}.{:03}",
+        micros / 1000,
+        micros % 1000
+    ))
+    .ok()
 }
 
 /// The head of an error answer.

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Uri, header};
-use pingora_core::{OrErr, Result};
-use pingora_http::RequestHeader;
 
 use super::exchange::Asked;
 use super::judge::Judge;
 use super::relay::Relay;
 use crate::base::{Fault, FaultKind, Outcome};
-use crate::dialect::{Endpoint, Expect, Operation, Surface, UpstreamError, openai_chat};
+use crate::dialect::{Expect, Operation, UpstreamError, openai_chat};
 use crate::meter::Tap;
 use crate::platform::{self, Reasoning};
 use crate::route::{Channel, Claim};
@@ -60,7 +57,7 @@ pub struct Attempt {
     /// Only for event streams.
     pub relay: Option<Relay>,
     pub tap: Tap,
-    pub upstream_request_id: Option<String>,
+    pub upstream_request_id: Option<http::HeaderValue>,
     /// The attempt goes on, over another connection.
     pub again: Option<Again>,
     /// Addresses of the channel that could not be connected to.
@@ -137,96 +134,6 @@ impl Attempt {
         self.channel
             .report(outcome, wait, self.started, Instant::now());
         true
-    }
-
-    /// Turns the client's head into the one for this channel.
-    pub fn write_head(
-        &self,
-        head: &mut RequestHeader,
-        asked: &Asked,
-        surface: Surface,
-    ) -> Result<()> {
-        let config = &self.channel.config;
-        drop_headers(head, |name| config.platform.is_account_header(name));
-        head.insert_header(header::HOST, self.channel.host.clone())?;
-        if let Some((name, value)) = &self.channel.credential {
-            head.insert_header(name, value.clone())?;
-        }
-        // What must be read must not be compressed.
-        head.insert_header(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        )?;
-        if let Some((name, value)) = config.platform.default_header
-            && !head.headers.contains_key(name)
-        {
-            head.insert_header(name, value)?;
-        }
-        for (name, value) in &config.headers {
-            head.insert_header(name, value.clone())?;
-        }
-        if head.method == http::Method::POST {
-            head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()))?;
-        }
-        self.write_path(head, asked, surface)
-    }
-
-    fn write_path(&self, head: &mut RequestHeader, asked: &Asked, surface: Surface) -> Result<()> {
-        let endpoint = Endpoint {
-            surface,
-            operation: asked.operation,
-            path: &asked.path,
-            model: asked.path_model.as_deref(),
-        };
-        let base = &self.channel.config.base.path;
-        let mut target = format!("{base}{}", platform::upstream_path(&endpoint, &self.model));
-        if !asked.query.is_empty() {
-            target.push('?');
-            target.push_str(&asked.query);
-        }
-        let uri = Uri::try_from(target).or_err(
-            pingora_core::ErrorType::InternalError,
-            "the upstream's path is not valid",
-        )?;
-        head.set_uri(uri);
-        Ok(())
-    }
-}
-
-/// Takes out what is between the client and the gateway: its credential, its cookies, what proxies said
-/// of it, what is true of one hop only.
-fn drop_headers(head: &mut RequestHeader, is_account: impl Fn(&str) -> bool) {
-    let stays = |name: &HeaderName| {
-        let name = name.as_str();
-        let dropped = matches!(
-            name,
-            "authorization"
-                | "x-api-key"
-                | "x-goog-api-key"
-                | "cookie"
-                | "forwarded"
-                | "via"
-                | "x-real-ip"
-                | "true-client-ip"
-                | "expect"
-                | "te"
-                | "content-length"
-                | "transfer-encoding"
-                | "accept-encoding"
-                | "x-request-id"
-        ) || name.starts_with("x-forwarded-")
-            || name.starts_with("cf-")
-            || is_account(name);
-        !dropped
-    };
-    let dropped: Vec<HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| !stays(name))
-        .cloned()
-        .collect();
-    for name in dropped {
-        head.remove_header(&name);
     }
 }
 

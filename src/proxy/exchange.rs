@@ -31,8 +31,8 @@ pub struct Failure {
 /// The request's own facts, complete once `intake` is through.
 pub struct Asked {
     pub operation: Operation,
-    /// Path without the mount.
-    pub path: String,
+    /// As it came, mount included.
+    pub raw_path: String,
     /// Query without a credential.
     pub query: String,
     pub path_model: Option<String>,
@@ -46,14 +46,23 @@ pub struct Asked {
     pub body_bytes: u64,
 }
 
+impl Asked {
+    /// The path without the mount.
+    pub fn path(&self) -> &str {
+        self.raw_path.strip_prefix("/api").unwrap_or(&self.raw_path)
+    }
+}
+
 pub struct Exchange {
     pub world: Arc<World>,
     pub started: Instant,
     pub request_id: String,
     pub surface: Surface,
-    pub method: String,
-    /// As it came, for the log; never the query.
-    pub raw_path: String,
+    pub method: http::Method,
+    /// The head has been read: there is something to settle.
+    pub begun: bool,
+    /// For the log, where the path is none; never the query.
+    pub odd_path: String,
     pub client: Option<IpAddr>,
     pub key: Option<Arc<Key>>,
     pub latch: Option<Arc<Latch>>,
@@ -85,8 +94,9 @@ impl Exchange {
             started: Instant::now(),
             request_id: String::new(),
             surface: Surface::OpenAi,
-            method: String::new(),
-            raw_path: String::new(),
+            method: http::Method::GET,
+            begun: false,
+            odd_path: String::new(),
             client: None,
             key: None,
             latch: None,
@@ -187,11 +197,12 @@ impl Exchange {
             output_time: first_output.map(|at| now - at),
             usage,
             estimated,
-            method: &self.method,
-            path: &self.raw_path,
+            method: self.method.as_str(),
+            path: asked.map_or(&self.odd_path, |asked| &asked.raw_path),
             client: self.client,
             error: self.error,
-            upstream_request_id: attempt.and_then(|attempt| attempt.upstream_request_id.as_deref()),
+            upstream_request_id: attempt
+                .and_then(|attempt| attempt.upstream_request_id.as_ref()?.to_str().ok()),
             request_bytes: asked.map_or(0, |asked| asked.body_bytes),
             response_bytes: self.response_bytes,
         }
@@ -217,7 +228,7 @@ impl Exchange {
 impl Drop for Exchange {
     /// Pingora does not always come to `logging` (a shutdown whose grace has run out, a panic).
     fn drop(&mut self) {
-        if !self.method.is_empty() {
+        if self.begun {
             self.settle();
         }
         UNDER_WAY.fetch_sub(1, Relaxed);

@@ -22,10 +22,8 @@ use super::replay::{Latch, Replay};
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::Surface;
 
-/// How long a connection may be idle between requests.
-const KEEP_ALIVE_SECONDS: u64 = 75;
 /// How long the head of a request may take, idle time between requests included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(KEEP_ALIVE_SECONDS + 30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(105);
 /// How long a client may take to accept what is written to it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of a refused body is still read, so that the client gets to read why.
@@ -47,24 +45,24 @@ impl Front {
             options,
         }
     }
+}
 
-    /// A request's head, when one comes.
-    async fn read_head(session: &mut ServerSession, shutdown: &ShutdownWatch) -> Head {
-        let mut shutdown = shutdown.clone();
-        let read = tokio::select! {
-            biased;
-            read = tokio::time::timeout(HEAD_TIMEOUT, session.read_request()) => read,
-            _ = shutdown.changed() => return Head::None,
-        };
-        match read {
-            Ok(Ok(true)) => refusal_of(session).map_or(Head::Read, Head::Refused),
-            Ok(Ok(false)) | Err(_) => Head::None,
-            Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
-                Head::Refused(header_fault(&error.to_string()))
-            }
-            // The client left in the middle of it.
-            Ok(Err(_)) => Head::None,
+/// A request's head, when one comes.
+async fn read_head(session: &mut ServerSession, shutdown: &ShutdownWatch) -> Head {
+    let mut shutdown = shutdown.clone();
+    let read = tokio::select! {
+        biased;
+        read = pingora_timeout::timeout(HEAD_TIMEOUT, session.read_request()) => read,
+        _ = shutdown.changed() => return Head::None,
+    };
+    match read {
+        Ok(Ok(true)) => refusal_of(session).map_or(Head::Read, Head::Refused),
+        Ok(Ok(false)) | Err(_) => Head::None,
+        Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+            Head::Refused(header_fault(&error.to_string()))
         }
+        // The client left in the middle of it.
+        Ok(Err(_)) => Head::None,
     }
 }
 
@@ -181,56 +179,69 @@ async fn linger(session: ServerSession) {
     let _ = tokio::time::timeout(LINGER_TIME, drained).await;
 }
 
+/// Reads a request's head and wraps the session. `None`: there is nothing to proxy.
+async fn begin(
+    session: ServerSession,
+    shutdown: &ShutdownWatch,
+) -> Option<(ServerSession, Arc<Latch>)> {
+    // It is large, and moves through several hands.
+    let mut session = Box::new(session);
+    // The time is kept here: no step needs a timer of its own.
+    session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) });
+    session.set_read_timeout(None);
+    session.set_write_timeout(Some(WRITE_TIMEOUT));
+    match read_head(&mut session, shutdown).await {
+        Head::Read => {}
+        Head::None => {
+            session.shutdown().await;
+            return None;
+        }
+        Head::Refused(fault) => {
+            answer_and_close(*session, &fault).await;
+            return None;
+        }
+    }
+    if *shutdown.borrow() {
+        session.set_keepalive(None);
+    }
+    // A client that sends the next request early is served in turn.
+    session.set_pipelining_enabled(true);
+    let latch = Arc::new(Latch::default());
+    session
+        .req_header_mut()
+        .extensions_mut()
+        .insert(latch.clone());
+    let replay = Replay::new(session, latch.clone());
+    Some((ServerSession::new_custom(Box::new(replay)), latch))
+}
+
+/// Takes the client's session back, and keeps the connection where its answer is whole.
+async fn end(latch: &Latch) -> Option<ReusedHttpStream> {
+    let (mut session, finished) = latch.take_back()?;
+    if !finished {
+        session.shutdown().await;
+        return None;
+    }
+    if !session.is_body_done() {
+        linger(*session).await;
+        return None;
+    }
+    let settings = HttpPersistentSettings::for_session(&session);
+    let stream = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+}
+
 #[async_trait]
 impl HttpServerApp for Front {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if *shutdown.borrow() {
-            session.set_keepalive(None);
-        }
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
-        match Self::read_head(&mut session, shutdown).await {
-            Head::Read => {}
-            Head::None => {
-                session.shutdown().await;
-                return None;
-            }
-            Head::Refused(fault) => {
-                answer_and_close(session, &fault).await;
-                return None;
-            }
-        }
-        if session.get_keepalive() == Some(0) {
-            session.set_keepalive(Some(KEEP_ALIVE_SECONDS));
-        }
-        if *shutdown.borrow() {
-            session.set_keepalive(None);
-        }
-        // A client that sends the next request early is served in turn.
-        session.set_pipelining_enabled(true);
-        let latch = Arc::new(Latch::default());
-        session
-            .req_header_mut()
-            .extensions_mut()
-            .insert(latch.clone());
-        let wrapped = ServerSession::new_custom(Box::new(Replay::new(session, latch.clone())));
+        // Both ends are boxed: what they need is large, and need not stay with an open stream.
+        let (wrapped, latch) = Box::pin(begin(session, shutdown)).await?;
         self.proxy.process_new_http(wrapped, shutdown).await;
-
-        let (mut session, finished) = latch.take_back()?;
-        if !finished {
-            session.shutdown().await;
-            return None;
-        }
-        if !session.is_body_done() {
-            linger(session).await;
-            return None;
-        }
-        let settings = HttpPersistentSettings::for_session(&session);
-        let stream = session.finish().await.ok()??;
-        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
+        Box::pin(end(&latch)).await
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

@@ -17,6 +17,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use super::answer;
 use super::attempt::{Again, Answer, Attempt, MAX_REFUSAL, fault_of, outcome_of, timeout_fault};
 use super::exchange::{Exchange, Failure};
+use super::heads;
 use super::intake::{self, Intake, Stop};
 use super::judge::{Judge, Verdict, is_expected_type};
 use super::replay::NO_ANSWER;
@@ -173,7 +174,7 @@ impl ProxyHttp for Gateway {
         let (Some(asked), Some(attempt)) = (&x.asked, &x.attempt) else {
             return Error::err(ErrorType::InternalError);
         };
-        attempt.write_head(head, asked, x.surface)
+        heads::for_upstream(head, attempt, asked, x.surface)
     }
 
     /// The body as this channel gets it.
@@ -214,7 +215,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         x.status = head.status.as_u16();
-        write_client_head(x, head, session.req_header().version)
+        heads::for_client(head, x, session.req_header().version)
     }
 
     /// The answer's bytes: judged until they are committed, then tapped and passed.
@@ -464,8 +465,10 @@ fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
         return Error::err(ErrorType::InternalError);
     };
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    attempt.upstream_request_id =
-        text(attempt.channel.config.platform.request_id_header).map(str::to_owned);
+    attempt.upstream_request_id = head
+        .headers
+        .get(attempt.channel.config.platform.request_id_header)
+        .cloned();
     let status = head.status.as_u16();
     if head.status.is_success() {
         let encoded = text("content-encoding").is_some_and(|encoding| encoding != "identity");
@@ -499,65 +502,6 @@ fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
     }
     if let Some(own) = &mut x.own_time {
         *own += now.elapsed();
-    }
-    Ok(())
-}
-
-/// Takes out what tells of the channel's account, and puts in what tells of the gateway.
-fn write_client_head(
-    x: &Exchange,
-    head: &mut ResponseHeader,
-    version: http::Version,
-) -> Result<()> {
-    let Some(attempt) = &x.attempt else {
-        return Ok(());
-    };
-    let platform = attempt.channel.config.platform;
-    let private: Vec<http::HeaderName> = head
-        .headers
-        .keys()
-        .filter(|name| {
-            let name = name.as_str();
-            matches!(
-                name,
-                "set-cookie"
-                    | "server"
-                    | "via"
-                    | "alt-svc"
-                    | "strict-transport-security"
-                    | "x-request-id"
-                    | "request-id"
-                    | "keep-alive"
-                    | "report-to"
-                    | "nel"
-                    | "connection"
-            ) || name.starts_with("cf-")
-                || platform.is_private(name)
-        })
-        .cloned()
-        .collect();
-    for name in private {
-        head.remove_header(&name);
-    }
-    if version < http::Version::HTTP_11 {
-        head.remove_header(&header::TRANSFER_ENCODING);
-    }
-    answer::identify(head, x.surface, &x.request_id)?;
-    head.insert_header("x-torouter-channel", &*attempt.channel.name)?;
-    if !attempt.model.is_empty()
-        && let Ok(model) = http::HeaderValue::from_str(&attempt.model)
-    {
-        head.insert_header("x-torouter-model", model)?;
-    }
-    head.insert_header(
-        "x-torouter-attempts",
-        u64::from(x.plan.attempts()).to_string(),
-    )?;
-    if let Some(id) = &attempt.upstream_request_id {
-        head.insert_header("x-torouter-upstream-request-id", id.as_str())?;
-    }
-    if let Some(timing) = x.own_time.and_then(answer::server_timing) {
-        head.insert_header("server-timing", timing)?;
     }
     Ok(())
 }

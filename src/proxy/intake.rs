@@ -46,28 +46,33 @@ impl From<Fault> for Stop {
 /// Reads the request and fills in the exchange.
 pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, Stop> {
     let head = session.req_header_mut();
+    x.begun = true;
     x.latch = head.extensions_mut().remove::<Arc<Latch>>();
     x.request_id = request_id(&head.headers);
-    x.method = head.method.as_str().to_owned();
-    // What a log line can hold; the rest of a path that long is none of ours.
-    x.raw_path = head.uri.path().chars().take(256).collect();
+    x.method = head.method.clone();
     let head = session.req_header();
-    let path = head.uri.path().to_owned();
-    let query = head.uri.query().unwrap_or_default().to_owned();
+    let path = head.uri.path();
+    let query = head.uri.query().unwrap_or_default();
     if head.method == http::Method::HEAD && path == "/" {
+        x.odd_path = path.to_owned();
         return Ok(Intake::Hello);
     }
-    let endpoint = match endpoint::find(&head.method, &path, &head.headers) {
+    let endpoint = match endpoint::find(&head.method, path, &head.headers) {
         Ok(endpoint) => endpoint,
-        Err(unmatched) => return Err(unmatched_fault(x, unmatched).into()),
+        Err(unmatched) => {
+            // What a log line can hold: a path that long is none of ours.
+            x.odd_path = path.chars().take(256).collect();
+            return Err(unmatched_fault(x, unmatched).into());
+        }
     };
     x.surface = endpoint.surface;
     let operation = endpoint.operation;
-    x.asked = Some(asked(&endpoint, &query));
-    authenticate(session, x, &query)?;
+    let path_model = endpoint.model.map(str::to_owned);
+    x.asked = Some(asked(&endpoint, path, query));
+    authenticate(session, x)?;
     match operation {
         Operation::ModelsList => return Ok(Intake::Models(None)),
-        Operation::ModelGet => return Ok(Intake::Models(endpoint.model.map(str::to_owned))),
+        Operation::ModelGet => return Ok(Intake::Models(path_model)),
         _ => {}
     }
     let body = if session.req_header().method == http::Method::POST {
@@ -104,7 +109,7 @@ fn unmatched_fault(x: &mut Exchange, unmatched: Unmatched) -> Fault {
                 FaultKind::EndpointNotFound,
                 format!(
                     "Unknown path: {} {}. Check the base URL of your client.",
-                    x.method, x.raw_path
+                    x.method, x.odd_path
                 ),
             )
         }
@@ -114,22 +119,28 @@ fn unmatched_fault(x: &mut Exchange, unmatched: Unmatched) -> Fault {
                 FaultKind::MethodNotAllowed,
                 format!(
                     "{} is not allowed on {}; allowed: {allow}.",
-                    x.method, x.raw_path
+                    x.method, x.odd_path
                 ),
             )
         }
     }
 }
 
-fn asked(endpoint: &Endpoint<'_>, query: &str) -> Asked {
-    let clean: Vec<&str> = query
-        .split('&')
-        .filter(|pair| pair.split('=').next() != Some(QUERY_KEY) && !pair.is_empty())
-        .collect();
+fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
+    let is_kept = |pair: &&str| pair.split('=').next() != Some(QUERY_KEY) && !pair.is_empty();
+    let query_kept = if query.is_empty() {
+        String::new()
+    } else {
+        query
+            .split('&')
+            .filter(is_kept)
+            .collect::<Vec<_>>()
+            .join("&")
+    };
     Asked {
         operation: endpoint.operation,
-        path: endpoint.path.to_owned(),
-        query: clean.join("&"),
+        raw_path: path.to_owned(),
+        query: query_kept,
         path_model: endpoint.model.map(str::to_owned),
         model: String::new(),
         target: String::new(),
@@ -140,8 +151,9 @@ fn asked(endpoint: &Endpoint<'_>, query: &str) -> Asked {
     }
 }
 
-fn authenticate(session: &Session, x: &mut Exchange, query: &str) -> Result<(), Fault> {
-    let headers = &session.req_header().headers;
+fn authenticate(session: &Session, x: &mut Exchange) -> Result<(), Fault> {
+    let head = session.req_header();
+    let (headers, query) = (&head.headers, head.uri.query().unwrap_or_default());
     let peer = session
         .as_downstream()
         .client_addr()
@@ -286,12 +298,11 @@ fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Result
     if asked.model.is_empty() {
         return Ok(());
     }
-    let plain = |name: &'_ str| name.strip_suffix("-thinking").unwrap_or(name).to_owned();
     let names = [
         asked.model.as_str(),
         asked.target.as_str(),
-        &plain(&asked.model),
-        &plain(&asked.target),
+        asked.model.trim_end_matches("-thinking"),
+        asked.target.trim_end_matches("-thinking"),
     ];
     if key.allows_model(&names) {
         return Ok(());

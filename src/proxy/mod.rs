@@ -9,6 +9,7 @@
 //! | `exchange` | one request: what is known of it, and its settling, once |
 //! | `intake` | endpoint, key, body, model: everything before a channel is chosen |
 //! | `attempt` | one attempt on one channel: the request as this channel gets it, the answer as it comes |
+//! | `heads` | the heads of requests and answers as they leave |
 //! | `judge` | is a 200 an answer? |
 //! | `relay` | what passes after the commit |
 //! | `answer` | the gateway's own answers: errors, models lists |
@@ -18,6 +19,7 @@ mod attempt;
 mod exchange;
 mod front;
 mod gateway;
+mod heads;
 mod intake;
 mod judge;
 mod relay;

@@ -53,7 +53,7 @@ struct State {
     content_length: Option<usize>,
     expired: Option<Expiry>,
     /// The client's own session, given back when this one is dropped, and whether its answer is whole.
-    returned: Option<(ServerSession, bool)>,
+    returned: Option<(Box<ServerSession>, bool)>,
 }
 
 /// When what runs out, for the attempt under way.
@@ -128,7 +128,7 @@ impl Latch {
     }
 
     /// The client's session, after the wrapped one is gone, and whether its answer is whole.
-    pub fn take_back(&self) -> Option<(ServerSession, bool)> {
+    pub fn take_back(&self) -> Option<(Box<ServerSession>, bool)> {
         self.state().returned.take()
     }
 }
@@ -136,7 +136,7 @@ impl Latch {
 /// The wrapped session.
 pub struct Replay {
     /// Only gone when dropped.
-    inner: Option<ServerSession>,
+    inner: Option<Box<ServerSession>>,
     latch: Arc<Latch>,
     held: Vec<HttpTask>,
     answered: bool,
@@ -146,7 +146,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    pub fn new(inner: ServerSession, latch: Arc<Latch>) -> Self {
+    pub fn new(inner: Box<ServerSession>, latch: Arc<Latch>) -> Self {
         Self {
             inner: Some(inner),
             latch,
@@ -160,13 +160,13 @@ impl Replay {
 
     fn inner(&self) -> &ServerSession {
         self.inner
-            .as_ref()
+            .as_deref()
             .expect("the session is there until the drop")
     }
 
     fn inner_mut(&mut self) -> &mut ServerSession {
         self.inner
-            .as_mut()
+            .as_deref_mut()
             .expect("the session is there until the drop")
     }
 

@@ -32,6 +32,8 @@ pub struct Channel {
     /// The credential as its header carries it, and that header's name.
     pub credential: Option<(http::HeaderName, http::HeaderValue)>,
     pub host: http::HeaderValue,
+    /// The name, for the answer's head.
+    pub name_header: http::HeaderValue,
     peer: HttpPeer,
     /// Addresses that may be connected to, as discovery and probes last saw them.
     addresses: ArcSwap<Vec<SocketAddr>>,
@@ -91,8 +93,12 @@ impl Channel {
         let literal = literal.map(|ip| SocketAddr::new(ip, config.base.port));
         let host = http::HeaderValue::try_from(config.base.authority.as_str())
             .unwrap_or_else(|_| http::HeaderValue::from_static("localhost"));
+        // A name may hold what a header may not.
+        let name_header = http::HeaderValue::try_from(config.name.as_str())
+            .unwrap_or_else(|_| http::HeaderValue::from_static("unprintable"));
         Self {
             id,
+            name_header,
             name: config.name.as_str().into(),
             credential,
             host,
@@ -292,9 +298,8 @@ fn peer(config: &config::Channel) -> HttpPeer {
     let timeouts = config.timeouts;
     peer.options.connection_timeout = Some(timeouts.connect);
     peer.options.total_connection_timeout = Some(timeouts.connect);
-    // First byte, gaps and total are watched by the session; this one only backs them up.
-    peer.options.read_timeout =
-        Some(timeouts.first_byte.max(timeouts.idle) + Duration::from_secs(5));
+    // First byte, gaps and total are watched by the session: a timer a read would be one too many.
+    peer.options.read_timeout = None;
     peer.options.write_timeout = Some(timeouts.idle);
     peer.options.idle_timeout = Some(Duration::from_secs(60));
     peer.options.max_h2_streams = H2_STREAMS;

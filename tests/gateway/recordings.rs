@@ -188,7 +188,10 @@ fn recorded_answers_come_back_byte_for_byte_and_are_counted() {
         same >= 6 && refused >= 2,
         "the own corpus: {same} same, {refused} refused"
     );
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let shared = root
+        .map(|root| root.join("shared/recordings"))
+        .unwrap_or_default();
     let (same, refused) = replay(&shared);
     println!("recordings beside the project: {same} came back the same, {refused} were refused");
 }
