@@ -85,11 +85,23 @@ impl Dialect {
         let Some(data) = event.data else {
             return Opening::Hold;
         };
+        match self.opening_of(&data) {
+            // Some leave out the blank lines between their events: then each line is one.
+            Opening::Garbage if data.contains(&b'\n') => data
+                .split(|&b| b == b'\n')
+                .map(|line| self.opening_of(line))
+                .find(|opening| *opening != Opening::Hold)
+                .unwrap_or(Opening::Hold),
+            opening => opening,
+        }
+    }
+
+    fn opening_of(self, data: &[u8]) -> Opening {
         match self {
-            Self::OpenAiChat => openai_chat::opening(&data),
-            Self::OpenAiResponses => openai_responses::opening(&data),
-            Self::Anthropic => anthropic::opening(&data),
-            Self::Gemini => gemini::opening(&data),
+            Self::OpenAiChat => openai_chat::opening(data),
+            Self::OpenAiResponses => openai_responses::opening(data),
+            Self::Anthropic => anthropic::opening(data),
+            Self::Gemini => gemini::opening(data),
         }
     }
 
@@ -172,4 +184,19 @@ fn parse_seconds(text: &str) -> Option<Duration> {
 /// Is this raw JSON value empty, so that a client would have nothing to show of it?
 fn is_blank(raw: &str) -> bool {
     matches!(raw.trim(), "null" | "\"\"" | "[]" | "{}" | "false")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_without_blank_lines_between_them_are_still_events() {
+        let frame = b"data: {\"usageMetadata\":{}}\ndata: {\"candidates\":[{\"content\":{}}]}\n\n";
+        assert_eq!(Dialect::Gemini.opening(frame), Opening::Output);
+        assert_eq!(
+            Dialect::Gemini.opening(b"data: <html>\ndata: </html>\n\n"),
+            Opening::Garbage
+        );
+    }
 }
