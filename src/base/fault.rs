@@ -8,7 +8,6 @@ use std::time::Duration;
 pub enum FaultKind {
     InvalidJson,
     InvalidRequest,
-    UnsupportedParameter,
     ApiKeyInQuery,
     ApiKeyRequired,
     InvalidApiKey,
@@ -32,10 +31,7 @@ pub enum FaultKind {
 impl FaultKind {
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidJson
-            | Self::InvalidRequest
-            | Self::UnsupportedParameter
-            | Self::ApiKeyInQuery => 400,
+            Self::InvalidJson | Self::InvalidRequest | Self::ApiKeyInQuery => 400,
             Self::ApiKeyRequired | Self::InvalidApiKey | Self::ApiKeyDisabled => 401,
             Self::ApiKeyExpired | Self::AccessDenied | Self::ModelNotAllowed => 403,
             Self::ModelNotFound | Self::EndpointNotFound => 404,
@@ -55,7 +51,6 @@ impl FaultKind {
         match self {
             Self::InvalidJson => "invalid_json",
             Self::InvalidRequest => "invalid_request",
-            Self::UnsupportedParameter => "unsupported_parameter",
             Self::ApiKeyInQuery => "api_key_in_query_deprecated",
             Self::ApiKeyRequired => "API_KEY_REQUIRED",
             Self::InvalidApiKey => "INVALID_API_KEY",

@@ -57,7 +57,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn fail(text: &str) -> Result<Fail, String> {
-    text.parse().map_err(|error| format!("{error}"))
+    text.parse::<Fail>().map_err(|error| error.clone())
 }
 
 pub fn run(options: Options) -> Result<(), Failed> {

@@ -297,7 +297,7 @@ fn members(
         return Vec::new();
     };
     let mut members: Vec<Member> = Vec::new();
-    for element in array.iter() {
+    for element in array {
         let at = element.span().start;
         let empty = DeTable::new();
         let (name, mut table) = match element.get_ref() {
@@ -436,7 +436,7 @@ fn limit_later(t: &mut Table<'_, '_>, key: &'static str, report: &mut Report) {
         Some(number) if number > 0.0 => {
             report.note(at, format!("{}.{key} is accepted but not yet used", t.path));
         }
-        Some(number) if number == 0.0 => {}
+        Some(0.0) => {}
         _ => report.mistake(
             at,
             format!("{}.{key} must be a number of at least 0", t.path),

@@ -23,7 +23,6 @@ pub use values::duration;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub server: Server,
-    pub admin_token: Option<Secret>,
     pub log: Log,
     pub channels: Vec<Channel>,
     pub groups: Vec<Group>,

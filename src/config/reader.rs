@@ -185,7 +185,7 @@ impl<'d, 'i> Table<'d, 'i> {
             return None;
         };
         let mut values = Vec::new();
-        for element in array.iter() {
+        for element in array {
             let path = self.path_of(key);
             let at = element.span().start;
             let DeValue::String(text) = element.get_ref() else {

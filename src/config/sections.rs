@@ -10,7 +10,6 @@ use toml::de::DeTable;
 use super::reader::Table;
 use super::source::Report;
 use super::{Config, Log, Server, Tls, accounts, values};
-use crate::base::Secret;
 
 /// Reads all sections, going on after mistakes.
 pub fn read(text: &str, report: &mut Report) -> Option<Config> {
@@ -25,7 +24,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     }
     let mut root = Table::new(document.get_ref(), "", 0);
     let server = server(&mut root, report);
-    let admin_token = admin(&mut root, report);
+    admin(&mut root, report);
     let log = log(&mut root, report);
     later(&mut root, report);
     let channels = accounts::channels(&mut root, report);
@@ -34,7 +33,6 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     root.finish(report);
     Some(Config {
         server,
-        admin_token,
         log,
         channels: channels.into_iter().map(|(_, channel)| channel).collect(),
         groups: groups.into_iter().map(|(_, group)| group).collect(),
@@ -126,15 +124,16 @@ fn tls(server: &mut Table<'_, '_>, report: &mut Report) -> Option<Tls> {
     })
 }
 
-fn admin(root: &mut Table<'_, '_>, report: &mut Report) -> Option<Secret> {
-    let mut t = root.table("admin", report)?;
+fn admin(root: &mut Table<'_, '_>, report: &mut Report) {
+    let Some(mut t) = root.table("admin", report) else {
+        return;
+    };
     let at = t.at;
     let token = t.secret("token", report);
     if token.is_some() {
         report.note(at, "admin.token is accepted but not yet used");
     }
     t.finish(report);
-    token
 }
 
 fn log(root: &mut Table<'_, '_>, report: &mut Report) -> Log {

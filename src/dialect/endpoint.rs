@@ -13,8 +13,6 @@ pub enum Surface {
 }
 
 impl Surface {
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Gemini];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",

@@ -62,11 +62,17 @@ fn anthropic(id: &str) -> Value {
 }
 
 fn gemini(id: &str) -> Value {
+    // Its ids name what the model is for.
+    let methods: &[&str] = if id.contains("embedding") {
+        &["embedContent", "batchEmbedContents", "countTokens"]
+    } else {
+        &["generateContent", "streamGenerateContent", "countTokens"]
+    };
     json!({
         "name": format!("models/{id}"),
         "version": "1",
         "displayName": id,
-        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+        "supportedGenerationMethods": methods,
     })
 }
 

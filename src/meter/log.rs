@@ -179,11 +179,12 @@ fn json_line(out: &mut String, r: &Record<'_>) -> std::fmt::Result {
     Ok(())
 }
 
+fn dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
 fn text_line(out: &mut String, r: &Record<'_>) -> std::fmt::Result {
     timestamp(out);
-    fn dash(text: &str) -> &str {
-        if text.is_empty() { "-" } else { text }
-    }
     write!(
         out,
         "  INFO request {} {} {} key={} channel={} model={} attempts={} ms={:.1} in={} out={}",

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    CounterVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
-    register_counter_vec, register_histogram_vec, register_int_counter_vec, register_int_gauge_vec,
+    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
 };
 
 /// 100 µs to 10 min.
@@ -24,7 +24,6 @@ const TOKENS_PER_SECOND: [f64; 12] = [
 pub struct Metrics {
     pub requests: IntCounterVec,
     pub tokens: IntCounterVec,
-    pub cost: CounterVec,
     pub duration: HistogramVec,
     pub first_token: HistogramVec,
     pub output_rate: HistogramVec,
@@ -33,8 +32,6 @@ pub struct Metrics {
     pub channel_up: IntGaugeVec,
     pub channel_in_flight: IntGaugeVec,
     pub requests_in_flight: IntGaugeVec,
-    pub limit_rejections: IntCounterVec,
-    pub dropped_parameters: IntCounterVec,
     pub tap_failures: IntCounterVec,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
@@ -76,13 +73,6 @@ impl Metrics {
                 "torouter_tokens_total",
                 "Tokens: input counts all input, of which cache_read and cache_write; output counts all output, of which reasoning.",
                 &["key", "group", "channel", "model", "type"],
-            )?,
-            cost: register_counter_vec!(
-                Opts::new(
-                    "torouter_cost_usd_total",
-                    "Cost of the tokens, where the price is known."
-                ),
-                &["key", "group", "channel", "model"]
             )?,
             duration: histogram(
                 "torouter_request_duration_seconds",
@@ -127,16 +117,6 @@ impl Metrics {
                 "torouter_requests_in_flight",
                 "Requests under way of the key.",
                 &["key"],
-            )?,
-            limit_rejections: counter(
-                "torouter_limit_rejections_total",
-                "Requests refused for a limit.",
-                &["key", "limit"],
-            )?,
-            dropped_parameters: counter(
-                "torouter_dropped_parameters_total",
-                "Parameters that a translation left out.",
-                &["surface", "platform", "parameter"],
             )?,
             tap_failures: counter(
                 "torouter_usage_missing_total",

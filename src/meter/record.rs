@@ -1,12 +1,11 @@
 //! What is known of a request when it ends, and the counting of it: once.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use prometheus::core::{AtomicU64 as Cell64, GenericCounter};
 use prometheus::{Histogram, IntCounter};
 
 use super::log;
@@ -55,13 +54,14 @@ pub struct SeriesKey<'a> {
 }
 
 /// Handles of one set of labels, so that counting is a few atomic additions.
-pub struct Series {
+struct Series {
     requests: IntCounter,
-    tokens: [GenericCounter<Cell64>; 5],
     duration: Histogram,
-    first_token: Histogram,
-    output_rate: Histogram,
     overhead: Histogram,
+    /// Made when first needed: a series that stays at 0 would say something that is not so.
+    tokens: [OnceCell<IntCounter>; TOKEN_TYPES.len()],
+    first_token: OnceCell<Histogram>,
+    output_rate: OnceCell<Histogram>,
 }
 
 const TOKEN_TYPES: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
@@ -69,64 +69,71 @@ const TOKEN_TYPES: [&str; 5] = ["input", "output", "cache_read", "cache_write", 
 impl Series {
     fn new(labels: &SeriesKey<'_>) -> Self {
         let m = metrics();
-        let SeriesKey {
-            key,
-            group,
-            channel,
-            model,
-            ..
-        } = *labels;
         let surface = labels.surface.name();
         let endpoint = labels.operation.map_or("none", Operation::name);
         let status = labels.status.to_string();
         let stream = if labels.stream { "true" } else { "false" };
         Self {
-            requests: m
-                .requests
-                .with_label_values(&[key, group, channel, surface, endpoint, model, &status]),
-            tokens: TOKEN_TYPES.map(|kind| {
-                m.tokens
-                    .with_label_values(&[key, group, channel, model, kind])
-            }),
+            requests: m.requests.with_label_values(&[
+                labels.key,
+                labels.group,
+                labels.channel,
+                surface,
+                endpoint,
+                labels.model,
+                &status,
+            ]),
             duration: m
                 .duration
-                .with_label_values(&[key, surface, endpoint, stream]),
-            first_token: m.first_token.with_label_values(&[key, channel, model]),
-            output_rate: m.output_rate.with_label_values(&[channel, model]),
+                .with_label_values(&[labels.key, surface, endpoint, stream]),
             overhead: m.overhead.with_label_values(&[surface, "false"]),
+            tokens: Default::default(),
+            first_token: OnceCell::new(),
+            output_rate: OnceCell::new(),
         }
     }
 
     fn count(&self, record: &Record<'_>) {
         self.requests.inc();
-        let usage = &record.usage;
-        if !usage.is_empty() {
-            let amounts = [
-                usage.input(),
-                usage.output,
-                usage.cache_read,
-                usage.cache_write(),
-                usage.reasoning,
-            ];
-            for (counter, amount) in self.tokens.iter().zip(amounts) {
-                if amount > 0 {
-                    counter.inc_by(amount);
-                }
-            }
-        }
         self.duration.observe(record.duration.as_secs_f64());
-        if let Some(first) = record.first_token {
-            self.first_token.observe(first.as_secs_f64());
-        }
         if let Some(overhead) = record.overhead {
             self.overhead.observe(overhead.as_secs_f64());
         }
+        self.count_tokens(record);
+        let (m, labels) = (metrics(), &record.series);
+        if let Some(first) = record.first_token {
+            let names = [labels.key, labels.channel, labels.model];
+            self.first_token
+                .get_or_init(|| m.first_token.with_label_values(&names))
+                .observe(first.as_secs_f64());
+        }
         if let Some(time) = record.output_time
-            && usage.output > 0
+            && record.usage.output > 0
             && time >= Duration::from_millis(1)
         {
+            let names = [labels.channel, labels.model];
             self.output_rate
-                .observe(usage.output as f64 / time.as_secs_f64());
+                .get_or_init(|| m.output_rate.with_label_values(&names))
+                .observe(record.usage.output as f64 / time.as_secs_f64());
+        }
+    }
+
+    fn count_tokens(&self, record: &Record<'_>) {
+        let (usage, labels) = (&record.usage, &record.series);
+        let amounts = [
+            usage.input(),
+            usage.output,
+            usage.cache_read,
+            usage.cache_write(),
+            usage.reasoning,
+        ];
+        for ((counter, amount), kind) in self.tokens.iter().zip(amounts).zip(TOKEN_TYPES) {
+            if amount > 0 {
+                let names = [labels.key, labels.group, labels.channel, labels.model, kind];
+                counter
+                    .get_or_init(|| metrics().tokens.with_label_values(&names))
+                    .inc_by(amount);
+            }
         }
     }
 }
@@ -137,9 +144,11 @@ type CacheKey = (u32, u32, Surface, Option<Operation>, u16, bool);
 /// More sets than this of one thread are not kept: the next begins anew.
 const MAX_CACHED: usize = 4096;
 
+/// Series by the numbers of their labels, then by the model's name.
+type Cached = HashMap<CacheKey, Vec<(Box<str>, Rc<Series>)>, ahash::RandomState>;
+
 thread_local! {
-    static CACHE: RefCell<(u64, HashMap<CacheKey, Vec<(Box<str>, Rc<Series>)>, ahash::RandomState>)> =
-        RefCell::new((0, HashMap::default()));
+    static CACHE: RefCell<(u64, Cached)> = RefCell::new((0, Cached::default()));
 }
 
 /// Changes when ids get a new meaning.

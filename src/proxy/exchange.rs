@@ -21,13 +21,6 @@ pub fn requests_under_way() -> usize {
     UNDER_WAY.load(Relaxed)
 }
 
-/// Why an attempt failed, for the last of them becomes the client's answer.
-#[derive(Debug)]
-pub struct Failure {
-    pub outcome: Outcome,
-    pub fault: Fault,
-}
-
 /// The request's own facts, complete once `intake` is through.
 pub struct Asked {
     pub operation: Operation,
@@ -69,7 +62,8 @@ pub struct Exchange {
     pub asked: Option<Asked>,
     pub plan: Plan,
     pub attempt: Option<Attempt>,
-    pub failure: Option<Failure>,
+    /// Why the last attempt failed: the client's answer, when no other follows.
+    pub failure: Option<Fault>,
     /// What the client is to be told, where that is no failure of a channel.
     pub refused: Option<Fault>,
     /// Time spent waiting for the client's body.

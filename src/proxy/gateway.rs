@@ -16,7 +16,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::answer;
 use super::attempt::{Again, Answer, Attempt, MAX_REFUSAL, fault_of, outcome_of, timeout_fault};
-use super::exchange::{Exchange, Failure};
+use super::exchange::Exchange;
 use super::heads;
 use super::intake::{self, Intake, Stop};
 use super::judge::{Judge, Verdict, is_expected_type};
@@ -274,10 +274,7 @@ impl ProxyHttp for Gateway {
             let _ = end_stream(session, x).await;
             return told(x.status);
         }
-        let fault = x
-            .refused
-            .take()
-            .or_else(|| x.failure.take().map(|f| f.fault));
+        let fault = x.refused.take().or_else(|| x.failure.take());
         let fault = fault.unwrap_or_else(|| {
             tracing::error!(
                 error = error.etype().as_str(),
@@ -436,7 +433,7 @@ fn fail(
             .map_or(Duration::ZERO, |a| a.channel.ready_in(Instant::now()));
         fault.retry_after = Some(ready_in.max(Duration::from_secs(1)));
     }
-    x.failure = Some(Failure { outcome, fault });
+    x.failure = Some(fault);
     let mut error = Error::new_up(ATTEMPT_FAILED);
     error.set_retry(has_next(x));
     error
@@ -713,11 +710,11 @@ async fn end_stream(session: &mut Session, x: &mut Exchange) -> Result<()> {
         .as_ref()
         .is_some_and(|relay| relay.at_boundary);
     let is_stream = asked.expect == Expect::Sse && at_boundary;
-    let (true, Some(failure)) = (is_stream, &x.failure) else {
+    let (true, Some(fault)) = (is_stream, &x.failure) else {
         // A message that is not ended tells by itself.
         return Ok(());
     };
-    let event = asked.operation.error_event(&failure.fault, &x.request_id);
+    let event = asked.operation.error_event(fault, &x.request_id);
     x.response_bytes += event.len() as u64;
     session.write_response_body(Some(event), true).await
 }

@@ -62,7 +62,7 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
         Err(unmatched) => {
             // What a log line can hold: a path that long is none of ours.
             x.odd_path = path.chars().take(256).collect();
-            return Err(unmatched_fault(x, unmatched).into());
+            return Err(unmatched_fault(x, &unmatched).into());
         }
     };
     x.surface = endpoint.surface;
@@ -101,10 +101,10 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(id::request_id, str::to_owned)
 }
 
-fn unmatched_fault(x: &mut Exchange, unmatched: Unmatched) -> Fault {
+fn unmatched_fault(x: &mut Exchange, unmatched: &Unmatched) -> Fault {
     match unmatched {
         Unmatched::Path(surface) => {
-            x.surface = surface;
+            x.surface = *surface;
             Fault::new(
                 FaultKind::EndpointNotFound,
                 format!(
@@ -114,7 +114,7 @@ fn unmatched_fault(x: &mut Exchange, unmatched: Unmatched) -> Fault {
             )
         }
         Unmatched::Method { surface, allow } => {
-            x.surface = surface;
+            x.surface = *surface;
             Fault::new(
                 FaultKind::MethodNotAllowed,
                 format!(

@@ -6,6 +6,6 @@ mod group;
 mod health;
 mod resolve;
 
-pub use channel::{Channel, Claim, Routed};
+pub use channel::{Channel, Claim};
 pub use group::{Group, Pick, Plan};
 pub use health::watch;

@@ -83,6 +83,13 @@ pub(super) fn read(
         .into_iter()
         .flat_map(|members| members.keys())
     {
+        if name == "thread" {
+            // An organization without threads: clients then send the whole conversation.
+            return Err(
+                Problem::bad("thread: Threads are not available to this organization")
+                    .code("thread_unsupported_request"),
+            );
+        }
         if !FIELDS.contains(&name.as_str()) {
             return Err(Problem::bad(format!(
                 "{name}: Extra inputs are not permitted"
@@ -301,7 +308,7 @@ fn thinking(body: &Value, limit: Option<u64>, choice: &Choice) -> Result<bool, P
     if body
         .get("temperature")
         .and_then(Value::as_f64)
-        .is_some_and(|value| value != 1.0)
+        .is_some_and(|value| (value - 1.0).abs() > f64::EPSILON)
     {
         return Err(Problem::bad(
             "`temperature` may only be set to 1 when thinking is enabled.",

@@ -91,7 +91,7 @@ pub(super) fn body(voice: Voice, problem: &Problem, request_id: &str) -> Json {
         Voice::OpenAi | Voice::Responses => obj! { "error": openai_error(problem) },
         Voice::Anthropic => obj! {
             "type": "error",
-            "error": obj! { "type": anthropic_kind(problem), "message": &problem.message },
+            "error": anthropic_error(problem),
             "request_id": request_id,
         },
         Voice::Gemini => obj! { "error": gemini_error(problem) },
@@ -112,6 +112,16 @@ fn openai_error(problem: &Problem) -> Json {
         "type": problem.kind.unwrap_or(kind),
         "param": problem.param.as_ref(),
         "code": problem.code.or(code),
+    }
+}
+
+fn anthropic_error(problem: &Problem) -> Json {
+    let (kind, message) = (anthropic_kind(problem), &problem.message);
+    match problem.code {
+        Some(code) => {
+            obj! { "type": kind, "message": message, "details": obj! { "error_code": code } }
+        }
+        None => obj! { "type": kind, "message": message },
     }
 }
 

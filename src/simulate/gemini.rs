@@ -318,7 +318,7 @@ impl<'a> Writer<'a> {
         part
     }
 
-    fn picture(&self) -> Json {
+    fn picture() -> Json {
         obj! { "inlineData": obj! { "mimeType": "image/png", "data": STANDARD.encode(media::PNG) } }
     }
 
@@ -342,7 +342,7 @@ impl<'a> Writer<'a> {
             parts.push(part);
         }
         if self.content.pictures {
-            parts.push(self.picture());
+            parts.push(Self::picture());
         }
         parts.extend((0..self.say.calls.len()).map(|at| self.call_part(at)));
         self.response(parts, Some(self.finish()), self.candidates())
@@ -375,7 +375,7 @@ impl<'a> Writer<'a> {
         }
         if self.content.pictures {
             out.push(Event::data(&self.response(
-                vec![self.picture()],
+                vec![Self::picture()],
                 None,
                 total,
             )));

@@ -34,8 +34,7 @@ pub(super) fn endpoint(context: &Context<'_>, rest: &str) -> Result<Reply, Probl
         ("GET" | "HEAD", Some(id), Some("input_items"), None) => {
             Ok(Reply::json(&held(&context.sim.store).input_items(id)?))
         }
-        (_, None, None, None)
-        | (_, Some("input_tokens" | "compact"), None, None)
+        (_, None | Some("input_tokens" | "compact"), None, None)
         | (_, Some(_), Some("cancel"), None) => Err(route::method(context, "POST")
             .err()
             .unwrap_or_else(|| route::not_found(context))),
@@ -131,7 +130,9 @@ fn create(context: &Context<'_>) -> Result<Reply, Problem> {
         let mut events = writer.events;
         if context.voice.is_router() {
             // OpenRouter sends no `event:` lines, and Chat's end marker here too.
-            events.iter_mut().for_each(|event| event.name = None);
+            for event in &mut events {
+                event.name = None;
+            }
             events.push(Event::done());
         }
         return Ok(Reply::events(events, opening).billed(model, usage, reported));

@@ -215,10 +215,11 @@ fn a_20_mb_body_reaches_the_second_channel_whole() {
 
 fn seen_hash(body: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(body.as_bytes())
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    let mut hex = String::new();
+    for byte in sha2::Sha256::digest(body.as_bytes()) {
+        hex += &format!("{byte:02x}");
+    }
+    hex
 }
 
 #[test]

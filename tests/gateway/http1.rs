@@ -67,7 +67,7 @@ impl Connection {
 
     /// One more read; `false`: the other side has closed.
     pub fn fill(&mut self) -> bool {
-        let mut chunk = [0; 64 << 10];
+        let mut chunk = vec![0; 64 << 10];
         match self.stream.read(&mut chunk) {
             Ok(0) => false,
             Ok(n) => {

@@ -126,7 +126,6 @@ fn error_type(fault: &Fault) -> &'static str {
     match fault.kind {
         FaultKind::InvalidJson
         | FaultKind::InvalidRequest
-        | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
         | FaultKind::MethodNotAllowed
         | FaultKind::RequestTimeout => "invalid_request_error",

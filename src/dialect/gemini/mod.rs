@@ -167,7 +167,6 @@ fn status_word(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::InvalidJson
         | FaultKind::InvalidRequest
-        | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
         | FaultKind::MethodNotAllowed
         | FaultKind::TooLarge => "INVALID_ARGUMENT",
@@ -196,6 +195,7 @@ pub fn error_event(fault: &Fault) -> Bytes {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 struct WrittenUsage {
     prompt_token_count: Option<u64>,
     cached_content_token_count: Option<u64>,

@@ -147,7 +147,7 @@ mod tests {
         ] {
             match opening(data.as_bytes()) {
                 Opening::Fault(error) => {
-                    assert_eq!((error.status, error.message.as_str()), (status, "m"))
+                    assert_eq!((error.status, error.message.as_str()), (status, "m"));
                 }
                 other => panic!("{data}: {other:?}"),
             }
