@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use pingora_core::services::listening::Service;
+use pingora::services::listening::Service;
 
 use super::{Failed, logging, run};
 use crate::config;

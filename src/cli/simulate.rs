@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pingora_core::listeners::tls::TlsSettings;
-use pingora_core::services::listening::Service;
+use pingora::listeners::tls::TlsSettings;
+use pingora::services::listening::Service;
 
 use super::{Failed, logging, run};
 use crate::config;
