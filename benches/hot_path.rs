@@ -51,7 +51,7 @@ fn tap(c: &mut Criterion) {
     let last = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":200,\"total_tokens\":209}}\n\n";
     group.bench_function("openai_chat", |b| {
         b.iter(|| {
-            let mut tap = Tap::new(Dialect::OpenAiChat);
+            let mut tap = Tap::new(Dialect::OpenAiChat, true);
             for _ in 1..EVENTS {
                 tap.feed(black_box(event.as_bytes()));
             }

@@ -106,7 +106,7 @@ fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<C
                 (!m.is_empty()).then(|| m.to_owned())
             })
             .unwrap_or_else(|| vec!["*".to_owned()]),
-        model_map: string_map(t, "model_map", report),
+        model_map: model_map(t, report),
         priority: t.integer("priority", 0, -1_000_000..1_000_001, report),
         weight: t.integer("weight", 1, 1..1_000_001, report) as u32,
         max_in_flight: t.integer("max_in_flight", 0, 0..1_000_001, report) as u32,
@@ -125,6 +125,23 @@ fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<C
         }),
     };
     Some(channel)
+}
+
+/// A mapped id may stand in a path.
+fn model_map(t: &mut Table<'_, '_>, report: &mut Report) -> Vec<(String, String)> {
+    let at = t.at;
+    let map = string_map(t, "model_map", report);
+    for (from, to) in &map {
+        let fits =
+            |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%' | '"' | '<' | '>');
+        if !to.chars().all(fits) {
+            report.mistake(
+                at,
+                format!("{}.model_map: {from:?} = {to:?} is no model id", t.path),
+            );
+        }
+    }
+    map
 }
 
 fn base_url(

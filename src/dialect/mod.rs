@@ -79,6 +79,14 @@ impl Dialect {
         }
     }
 
+    /// Does a stream state part of its usage at its start, and the rest at its end?
+    pub fn opens_with_usage(self) -> bool {
+        match self {
+            Self::Anthropic => true,
+            Self::OpenAiChat | Self::OpenAiResponses | Self::Gemini => false,
+        }
+    }
+
     /// Judges one frame of a stream that nothing has been committed of.
     pub fn opening(self, frame: &[u8]) -> Opening {
         let event = sse::parse(frame);
@@ -173,6 +181,12 @@ impl Operation {
             Dialect::Gemini => gemini::error_event(fault),
         }
     }
+}
+
+/// A number of tokens as somebody wrote it: some write floats, and a broken one must spoil no sum.
+fn tokens(written: Option<f64>) -> u64 {
+    const MOST: f64 = (1_u64 << 40) as f64;
+    written.unwrap_or(0.0).clamp(0.0, MOST) as u64
 }
 
 /// `"12s"`, `"1.5s"`: durations as JSON-mapped protocol buffers write them.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::UpstreamError;
+use super::{UpstreamError, tokens};
 use crate::base::{Fault, FaultKind, Usage};
 
 #[derive(Serialize)]
@@ -123,59 +123,68 @@ fn status_of(kind: Option<&str>, code: Option<&str>, number: Option<u64>) -> u16
 }
 
 /// Both spellings: `prompt_tokens` of Chat, embeddings and completions; `input_tokens` of Responses,
-/// images and transcriptions.
+/// images and transcriptions. Some aggregators send both, one of them 0.
 #[derive(Deserialize)]
 struct WrittenUsage {
-    #[serde(alias = "input_tokens")]
-    prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens")]
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    #[serde(alias = "input_tokens_details")]
+    prompt_tokens: Option<f64>,
+    input_tokens: Option<f64>,
+    completion_tokens: Option<f64>,
+    output_tokens: Option<f64>,
+    total_tokens: Option<f64>,
     prompt_tokens_details: Option<InputDetails>,
-    #[serde(alias = "output_tokens_details")]
+    input_tokens_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
+    output_tokens_details: Option<OutputDetails>,
     /// `DeepSeek`'s name for cached input.
-    prompt_cache_hit_tokens: Option<u64>,
+    prompt_cache_hit_tokens: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
+    cached_tokens: Option<f64>,
+    cache_write_tokens: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct OutputDetails {
-    reasoning_tokens: Option<u64>,
+    reasoning_tokens: Option<f64>,
 }
 
 pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
-    let Ok(written) = serde_json::from_slice::<WrittenUsage>(object) else {
+    let Ok(w) = serde_json::from_slice::<WrittenUsage>(object) else {
         return false;
     };
-    if written.prompt_tokens.is_none() && written.completion_tokens.is_none() {
+    let either = |a, b| tokens(a).max(tokens(b));
+    let stated = [
+        w.prompt_tokens,
+        w.input_tokens,
+        w.completion_tokens,
+        w.output_tokens,
+    ];
+    if stated.iter().all(Option::is_none) {
         return false;
     }
-    let input = written.prompt_tokens.unwrap_or(0);
-    let details = written.prompt_tokens_details;
-    let cached = details
-        .as_ref()
-        .and_then(|d| d.cached_tokens)
-        .or(written.prompt_cache_hit_tokens)
+    let input = either(w.prompt_tokens, w.input_tokens);
+    let details = [w.prompt_tokens_details, w.input_tokens_details];
+    let detail = |read: fn(&InputDetails) -> Option<f64>| {
+        details.iter().flatten().map(|d| tokens(read(d))).max()
+    };
+    let cached = detail(|d| d.cached_tokens)
         .unwrap_or(0)
+        .max(tokens(w.prompt_cache_hit_tokens))
         .min(input);
-    let cache_write = details
-        .and_then(|d| d.cache_write_tokens)
+    let cache_write = detail(|d| d.cache_write_tokens)
         .unwrap_or(0)
         .min(input - cached);
-    let reasoning = written
-        .completion_tokens_details
-        .and_then(|d| d.reasoning_tokens)
+    let reasoning = [w.completion_tokens_details, w.output_tokens_details]
+        .iter()
+        .flatten()
+        .map(|d| tokens(d.reasoning_tokens))
+        .max()
         .unwrap_or(0);
-    let mut output = written.completion_tokens.unwrap_or(0);
+    let mut output = either(w.completion_tokens, w.output_tokens);
     // Some (xAI) count reasoning beside the completion, as their total shows.
-    if written.total_tokens == Some(input + output + reasoning) {
+    if reasoning > 0 && tokens(w.total_tokens) == input + output + reasoning {
         output += reasoning;
     }
     *usage = Usage {
@@ -225,6 +234,18 @@ mod tests {
                "completion_tokens_details":{"reasoning_tokens":30}}"#,
         );
         assert_eq!((xai.output, xai.reasoning), (34, 30));
+    }
+
+    #[test]
+    fn odd_numbers_and_both_spellings_are_understood() {
+        let both = usage(
+            r#"{"prompt_tokens":3,"completion_tokens":2,"input_tokens":0,"output_tokens":0,"total_tokens":5}"#,
+        );
+        assert_eq!((both.input(), both.output), (3, 2));
+        let floats = usage(r#"{"prompt_tokens":3.0,"completion_tokens":2e0}"#);
+        assert_eq!((floats.input(), floats.output), (3, 2));
+        let absurd = usage(r#"{"prompt_tokens":18446744073709551615,"completion_tokens":-5}"#);
+        assert!(absurd.input() <= 1 << 40 && absurd.output == 0);
     }
 
     #[test]

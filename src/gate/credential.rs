@@ -5,7 +5,25 @@ use http::HeaderMap;
 use crate::base::{Fault, FaultKind};
 
 /// The query parameter that Gemini's clients use.
-pub const QUERY_KEY: &str = "key";
+const QUERY_KEY: &str = "key";
+
+/// Does this `name=value` of a query carry a credential? The name may be written with escapes, which the
+/// provider would understand.
+pub fn is_query_key(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    if !name.contains('%') {
+        return name == QUERY_KEY;
+    }
+    let (mut bytes, mut plain) = (name.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        let escaped = (byte == b'%').then(|| {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            Some(digit(bytes.next()?)? * 16 + digit(bytes.next()?)?)
+        });
+        plain.push(escaped.flatten().map_or(byte, |value| value as u8));
+    }
+    plain == QUERY_KEY.as_bytes()
+}
 
 /// The credentials that a request carries: some clients send the same key in two headers.
 #[derive(Debug, Default)]
@@ -22,7 +40,8 @@ impl<'a> Credentials<'a> {
     ) -> Result<Self, Fault> {
         let in_query = query
             .split('&')
-            .find_map(|pair| pair.strip_prefix(QUERY_KEY)?.strip_prefix('='));
+            .filter(|pair| is_query_key(pair))
+            .find_map(|pair| pair.split_once('=').map(|(_, value)| value));
         if in_query.is_some() && !query_allowed {
             return Err(Fault::new(
                 FaultKind::ApiKeyInQuery,
@@ -101,6 +120,8 @@ mod tests {
         assert_eq!(found.iter().collect::<Vec<_>>(), [b"sk-1"]);
         let fault = Credentials::find(&headers, "key=sk-1", false).expect_err("refused");
         assert_eq!(fault.kind, FaultKind::ApiKeyInQuery);
+        let escaped = Credentials::find(&headers, "%6bey=sk-1", false).expect_err("refused");
+        assert_eq!(escaped.kind, FaultKind::ApiKeyInQuery);
         assert!(
             Credentials::find(&headers, "monkey=1", false)
                 .expect("other")

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use ipnet::IpNet;
 
 pub use address::client_address;
-pub use credential::{Credentials, QUERY_KEY};
+pub use credential::{Credentials, is_query_key};
 
 use crate::base::secret::{DigestKey, KeyDigest};
 use crate::base::{Fault, FaultKind, glob};

@@ -13,33 +13,35 @@ pub struct Tap {
     dialect: Dialect,
     watch: Watch,
     usage: Usage,
-    /// Totals of the output have been stated.
-    stated: bool,
+    /// How often totals have been stated.
+    stated: u32,
 }
 
 impl Tap {
-    pub fn new(dialect: Dialect) -> Self {
+    /// `events`: the answer is an event stream.
+    pub fn new(dialect: Dialect, events: bool) -> Self {
         Self {
             dialect,
-            watch: Watch::default(),
+            watch: Watch::new(events),
             usage: Usage::default(),
-            stated: false,
+            stated: 0,
         }
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
         let (dialect, usage, stated) = (self.dialect, &mut self.usage, &mut self.stated);
         self.watch.feed(bytes, dialect.watch_spec(), |object| {
-            *stated |= dialect.read_usage(object, usage);
+            *stated += u32::from(dialect.read_usage(object, usage));
         });
     }
 
-    /// The usage of an answer that has ended. `whole`: it ended as it should. What was cut short is
-    /// topped up by an estimate from its text; the flag tells that something was estimated.
+    /// The usage of an answer that has ended: as stated, else estimated from its text, which the flag tells.
+    /// `whole`: it ended as it should. Where only the opening part was stated, the output is estimated.
     pub fn finish(&self, whole: bool, request_bytes: u64) -> (Usage, bool) {
         let mut usage = self.usage;
         let text = self.watch.text_bytes;
-        if self.stated && whole {
+        let opening_only = self.dialect.opens_with_usage() && self.stated == 1 && !whole;
+        if self.stated > 0 && !opening_only {
             return (usage, false);
         }
         let estimated_output = text.div_ceil(BYTES_PER_TOKEN);
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn stated_usage_is_taken_as_it_is() {
-        let mut tap = Tap::new(Dialect::OpenAiChat);
+        let mut tap = Tap::new(Dialect::OpenAiChat, false);
         tap.feed(
             b"{\"choices\":[{\"message\":{\"content\":\"a long text, longer than its usage\"}}],",
         );
@@ -73,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_cut_is_estimated_from_its_text() {
-        let mut tap = Tap::new(Dialect::Anthropic);
+        let mut tap = Tap::new(Dialect::Anthropic, true);
         tap.feed(b"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n");
         tap.feed(b"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"twelve bytes\"}}\n\n");
         let (usage, estimated) = tap.finish(false, 100);
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn nothing_said_costs_nothing() {
-        let tap = Tap::new(Dialect::Gemini);
+        let tap = Tap::new(Dialect::Gemini, true);
         assert_eq!(tap.finish(false, 1000), (Usage::default(), false));
     }
 }

@@ -112,7 +112,7 @@ impl Attempt {
             started: Instant::now(),
             answer: Answer::Waiting,
             relay: (asked.expect == Expect::Sse).then(|| Relay::new(withhold_usage)),
-            tap: Tap::new(asked.operation.dialect()),
+            tap: Tap::new(asked.operation.dialect(), asked.expect == Expect::Sse),
             upstream_request_id: None,
             again: None,
             addresses_failed: 0,

@@ -82,7 +82,7 @@ fn header_fault(what: &str) -> Fault {
     if what.contains("larger than") {
         fault.message = "The request's headers are too large; they may take 1 MiB.".into();
         fault.status = 431;
-    } else if what.contains("TooManyHeaders") {
+    } else if what.contains("too many headers") {
         fault.message = "The request has too many headers; it may have 256.".into();
         fault.status = 431;
     }
@@ -111,6 +111,18 @@ fn refusal_of(session: &ServerSession) -> Option<Fault> {
             Some(b't' | b'T') => has_encoding |= is_named(line, b"transfer-encoding"),
             _ => {}
         }
+    }
+    if hosts == 0 && session.req_header().version == http::Version::HTTP_11 {
+        return refuse("The request has no host header.");
+    }
+    let encodings = &session.req_header().headers;
+    let coded = encodings.get_all(http::header::TRANSFER_ENCODING);
+    if has_encoding
+        && coded
+            .iter()
+            .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return refuse("The request's transfer-encoding is not understood; send it chunked only.");
     }
     if hosts > 1 {
         return refuse("The request has more than one host header.");

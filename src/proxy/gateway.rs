@@ -1,7 +1,7 @@
 //! The hooks of Pingora's `ProxyHttp`, in the order of its phases: the story of a request.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -32,6 +32,12 @@ const ATTEMPT_FAILED: ErrorType = ErrorType::Custom("the attempt failed");
 /// The request is refused; the exchange knows why.
 const REFUSED: ErrorType = ErrorType::Custom("the request is refused");
 
+/// Pools that were made for one connection each.
+static FRESH_POOLS: AtomicU64 = AtomicU64::new(0);
+
+/// How long the body of a refusal may take: it holds up the next attempt.
+const REFUSAL_TIME: Duration = Duration::from_secs(3);
+
 /// So many addresses of one channel are tried before another channel is.
 const MAX_ADDRESSES_TRIED: usize = 3;
 
@@ -60,29 +66,17 @@ impl ProxyHttp for Gateway {
 
     /// Who, what, may they? Reads the whole body. Answers what needs no upstream.
     async fn request_filter(&self, session: &mut Session, x: &mut Self::CTX) -> Result<bool> {
-        match intake::take_in(session, x).await {
-            Ok(Intake::Proxy) => Ok(false),
-            Ok(Intake::Models(id)) => {
-                answer_models(session, x, id.as_deref()).await?;
-                Ok(true)
-            }
-            Ok(Intake::Hello) => {
-                x.status = 200;
-                let mut head = ResponseHeader::build(200, Some(2))?;
-                head.set_content_length(0)?;
-                answer::identify(&mut head, x.surface, &x.request_id)?;
-                answer::write(session, head, Bytes::new()).await?;
-                Ok(true)
-            }
-            Err(Stop::Fault(fault)) => {
-                answer_fault(session, x, &fault).await?;
-                Ok(true)
-            }
-            Err(Stop::Left(error)) => {
-                x.client_left = true;
-                Err(error)
-            }
+        let answered = match intake::take_in(session, x).await {
+            Ok(Intake::Proxy) => return Ok(false),
+            Ok(Intake::Models(id)) => answer_models(session, x, id.as_deref()).await,
+            Ok(Intake::Hello) => answer_hello(session, x).await,
+            Err(Stop::Fault(fault)) => answer_fault(session, x, &fault).await,
+            Err(Stop::Left(error)) => Err(error),
+        };
+        if answered.is_err() {
+            x.client_left = true;
         }
+        answered.map(|()| true)
     }
 
     /// The next attempt: its channel, its body, its address.
@@ -313,6 +307,14 @@ impl ProxyHttp for Gateway {
     }
 }
 
+async fn answer_hello(session: &mut Session, x: &mut Exchange) -> Result<()> {
+    x.status = 200;
+    let mut head = ResponseHeader::build(200, Some(2))?;
+    head.set_content_length(0)?;
+    answer::identify(&mut head, x.surface, &x.request_id)?;
+    answer::write(session, head, Bytes::new()).await
+}
+
 async fn answer_models(session: &mut Session, x: &mut Exchange, id: Option<&str>) -> Result<()> {
     let Some(key) = x.key.clone() else {
         return Error::err(ErrorType::InternalError);
@@ -368,8 +370,8 @@ fn peer_of_same_attempt(x: &mut Exchange) -> Option<Box<HttpPeer>> {
     let again = attempt.again?;
     let mut peer = attempt.channel.peer()?;
     if again == Again::Fresh {
-        // Another pool, in which there is no connection of the old one's age.
-        peer.group_key = 1;
+        // A pool that was never used: any other may hold a connection that is closed, too.
+        peer.group_key = FRESH_POOLS.fetch_add(1, Relaxed) + 1;
     }
     Some(peer)
 }
@@ -469,16 +471,20 @@ fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
     let status = head.status.as_u16();
     if head.status.is_success() {
         let encoded = text("content-encoding").is_some_and(|encoding| encoding != "identity");
-        if encoded {
-            // It was asked not to: what cannot be read can only be passed.
+        if encoded || head.status == http::StatusCode::NO_CONTENT {
+            // It was asked not to encode: what cannot be read can only be passed.
             attempt.relay = None;
             attempt.answer = Answer::Passing;
             latch.commit(None);
         } else if is_expected_type(asked.expect, text("content-type")) {
-            attempt.answer = Answer::Judging(Box::new(Judge::new(
-                asked.operation.dialect(),
-                asked.expect,
-            )));
+            let is_json = is_expected_type(Expect::Json, text("content-type"));
+            let expect = match asked.expect {
+                // Where anything may come, JSON may be an error.
+                Expect::Any if is_json && text("content-type").is_some() => Expect::Json,
+                expect => expect,
+            };
+            let judge = Judge::new(asked.operation.dialect(), expect);
+            attempt.answer = Answer::Judging(Box::new(judge));
             if asked.expect == Expect::Sse {
                 latch.set_heartbeat(x.world.config.server.heartbeat);
             }
@@ -491,6 +497,7 @@ fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
     } else if head.status.is_redirection() {
         return Err(bad_response(x, "it is a redirect"));
     } else {
+        latch.hurry(REFUSAL_TIME);
         attempt.answer = Answer::Refused {
             status,
             wait: reset::retry_after(&head.headers, SystemTime::now()),
@@ -596,21 +603,20 @@ fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
 
 /// A refusal is whole: the client's fault goes back as it is, another makes the next attempt.
 fn refused(x: &mut Exchange, body: &mut Option<Bytes>) -> Result<()> {
-    let Some((error, text, wait)) = read_refusal(x) else {
+    let Some(refusal) = read_refusal(x) else {
         return Ok(());
     };
-    let outcome = outcome_of(&error);
-    let credential = x.attempt.as_ref().map(credential_of).unwrap_or_default();
-    let wait = wait.or(error.retry_after);
-    if outcome != Outcome::Status4xx {
-        let fault = fault_of(outcome, &error, wait, &credential);
-        return Err(fail(x, outcome, fault, wait));
+    if refusal.outcome != Outcome::Status4xx {
+        return Err(refusal.fail(x));
     }
-    x.end_attempt(outcome, None);
+    if refusal.text.is_empty() || refusal.text.len() >= MAX_REFUSAL {
+        return Err(refusal.tell(x));
+    }
+    x.end_attempt(refusal.outcome, None);
     x.error = Some("upstream_refused");
-    let clean = match std::str::from_utf8(&text) {
-        Ok(text) => Bytes::from(scrub::scrub(text, &credential).into_owned()),
-        Err(_) => Bytes::from(text),
+    let clean = match std::str::from_utf8(&refusal.text) {
+        Ok(text) => Bytes::from(scrub::scrub(text, &refusal.credential).into_owned()),
+        Err(_) => Bytes::from(refusal.text),
     };
     if let Some(latch) = &x.latch {
         latch.commit(Some(clean.len()));
@@ -619,13 +625,50 @@ fn refused(x: &mut Exchange, body: &mut Option<Bytes>) -> Result<()> {
     Ok(())
 }
 
-fn read_refusal(x: &mut Exchange) -> Option<(UpstreamError, Vec<u8>, Option<Duration>)> {
+/// A refusal, read.
+struct Refusal {
+    error: UpstreamError,
+    text: Vec<u8>,
+    wait: Option<Duration>,
+    outcome: Outcome,
+    credential: String,
+}
+
+impl Refusal {
+    /// Another channel may do better.
+    fn fail(self, x: &mut Exchange) -> Box<Error> {
+        let fault = fault_of(self.outcome, &self.error, self.wait, &self.credential);
+        fail(x, self.outcome, fault, self.wait)
+    }
+
+    /// The client's fault, of which there is no body, half of one, or too much: told in our own words.
+    fn tell(self, x: &mut Exchange) -> Box<Error> {
+        x.end_attempt(self.outcome, None);
+        let message = scrub::scrub(&self.error.message, &self.credential);
+        let message = format!("The provider refused the request: {message}");
+        let mut fault = Fault::new(FaultKind::InvalidRequest, message);
+        fault.status = self.error.status;
+        x.refused = Some(fault);
+        Error::new_up(ATTEMPT_FAILED)
+    }
+}
+
+fn read_refusal(x: &mut Exchange) -> Option<Refusal> {
     let dialect = x.asked.as_ref()?.operation.dialect();
-    let Answer::Refused { status, wait, body } = &mut x.attempt.as_mut()?.answer else {
+    let attempt = x.attempt.as_mut()?;
+    let credential = credential_of(attempt);
+    let Answer::Refused { status, wait, body } = &mut attempt.answer else {
         return None;
     };
-    let body = std::mem::take(body);
-    Some((dialect.read_error(*status, &body), body, *wait))
+    let text = std::mem::take(body);
+    let error = dialect.read_error(*status, &text);
+    Some(Refusal {
+        outcome: outcome_of(&error),
+        wait: wait.or(error.retry_after),
+        error,
+        text,
+        credential,
+    })
 }
 
 fn broken(x: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
@@ -648,8 +691,14 @@ fn broken(x: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
         error.set_retry(true);
         return error;
     }
-    if let (Answer::Refused { .. }, false) = (&attempt.answer, committed) {
-        return refused_without_body(x);
+    if let (Answer::Refused { .. }, false) = (&attempt.answer, committed)
+        && let Some(refusal) = read_refusal(x)
+    {
+        // Of the body there is nothing, or a part.
+        return match refusal.outcome {
+            Outcome::Status4xx => refusal.tell(x),
+            _ => refusal.fail(x),
+        };
     }
     let (outcome, fault) = match (expired, error.etype()) {
         (Some(_), _) | (None, ErrorType::ReadTimedout | ErrorType::WriteTimedout) => {
@@ -680,24 +729,6 @@ fn broken(x: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
         failed.set_retry(false);
     }
     failed
-}
-
-/// A refusal of which only the head has come.
-fn refused_without_body(x: &mut Exchange) -> Box<Error> {
-    let mut body = None;
-    match refused(x, &mut body) {
-        Err(error) => error,
-        Ok(()) => {
-            // Committed to a body that never was: say the same by ourselves.
-            let mut fault = Fault::new(
-                FaultKind::InvalidRequest,
-                "The provider refused the request.",
-            );
-            fault.status = x.status;
-            x.refused = Some(fault);
-            Error::new_up(ATTEMPT_FAILED)
-        }
-    }
 }
 
 /// The upstream died after the commit: the client must be able to tell.

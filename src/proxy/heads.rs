@@ -144,6 +144,13 @@ pub fn for_client(head: &mut ResponseHeader, x: &Exchange, version: Version) -> 
             headers.append(name.clone(), value.clone());
         }
     }
+    if attempt.relay.is_some() && headers.remove(header::CONTENT_LENGTH).is_some() {
+        // A stream may get longer by a comment or an error, or shorter by a chunk.
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
     if version < Version::HTTP_11 {
         headers.remove(header::TRANSFER_ENCODING);
     }

@@ -14,7 +14,8 @@ use super::replay::Latch;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::endpoint::{self, Unmatched};
 use crate::dialect::{Endpoint, Operation, Peek, Surface};
-use crate::gate::{Credentials, QUERY_KEY, client_address};
+use crate::gate::{Credentials, client_address, is_query_key};
+use crate::platform::models::is_thinking_id;
 use crate::wire::multipart;
 
 /// A body must keep up this many bytes a second, once its time to begin is over.
@@ -127,7 +128,7 @@ fn unmatched_fault(x: &mut Exchange, unmatched: &Unmatched) -> Fault {
 }
 
 fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
-    let is_kept = |pair: &&str| pair.split('=').next() != Some(QUERY_KEY) && !pair.is_empty();
+    let is_kept = |pair: &&str| !is_query_key(pair) && !pair.is_empty();
     let query_kept = if query.is_empty() {
         String::new()
     } else {
@@ -201,7 +202,8 @@ async fn read_body(session: &mut Session, x: &mut Exchange) -> Result<Bytes, Sto
     }
     let continues = headers
         .get(http::header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        && session.req_header().version >= http::Version::HTTP_11;
     let began = Instant::now();
     let downstream = session.as_downstream_mut();
     if continues {
@@ -233,6 +235,13 @@ async fn gather(
         let chunk = match read {
             Ok(Ok(Some(chunk))) => chunk,
             Ok(Ok(None)) => break,
+            Ok(Err(error)) if error.etype().as_str() == "InvalidChunk" => {
+                return Err(Fault::new(
+                    FaultKind::InvalidRequest,
+                    "The request body's chunks are not valid HTTP.",
+                )
+                .into());
+            }
             Ok(Err(error)) => return Err(Stop::Left(error)),
             Err(_) => {
                 return Err(Fault::new(
@@ -259,6 +268,14 @@ async fn gather(
         }
     }
     Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+/// The id without an ending that only asks for reasoning.
+fn without_wish(model: &str) -> &str {
+    match model.strip_suffix("-thinking") {
+        Some(base) if !is_thinking_id(model) => base,
+        _ => model,
+    }
 }
 
 /// Finds out what the body asks for, and whether the key may.
@@ -301,8 +318,8 @@ fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Result
     let names = [
         asked.model.as_str(),
         asked.target.as_str(),
-        asked.model.trim_end_matches("-thinking"),
-        asked.target.trim_end_matches("-thinking"),
+        without_wish(&asked.model),
+        without_wish(&asked.target),
     ];
     if key.allows_model(&names) {
         return Ok(());

@@ -74,7 +74,7 @@ impl Relay {
 
 /// The common case, told by the last bytes alone.
 fn ends_event(chunk: &[u8]) -> bool {
-    chunk.ends_with(b"\n\n") || chunk.ends_with(b"\r\n\r\n") || chunk.ends_with(b"\r\r")
+    chunk.ends_with(b"\n\n") || chunk.ends_with(b"\n\r\n") || chunk.ends_with(b"\r\r")
 }
 
 /// Just behind the last blank line at or after `from`; 0: there is none.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use pingora_core::protocols::Digest;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
@@ -104,6 +104,16 @@ impl Latch {
             .get_or_insert(Instant::now() + wait);
     }
 
+    /// What has begun must be over after `time`: nobody waits for the end of a refusal.
+    pub fn hurry(&self, time: Duration) {
+        let latest = Instant::now() + time;
+        let mut state = self.state();
+        state.clock.total = state
+            .clock
+            .total
+            .map_or(Some(latest), |at| Some(at.min(latest)));
+    }
+
     /// The answer stands: from here on it passes. The request is no longer needed.
     pub fn commit(&self, content_length: Option<usize>) {
         let mut state = self.state();
@@ -138,7 +148,10 @@ pub struct Replay {
     /// Only gone when dropped.
     inner: Option<Box<ServerSession>>,
     latch: Arc<Latch>,
+    /// Of the answer: until the commit all of it, after a timed commit on h2 what waits to be written.
     held: Vec<HttpTask>,
+    /// The rest of a heartbeat on h2.
+    unsent_beat: Bytes,
     answered: bool,
     finished: bool,
     /// The upstream's last sign of life.
@@ -154,6 +167,7 @@ impl Replay {
             inner: Some(inner),
             latch,
             held: Vec::new(),
+            unsent_beat: Bytes::new(),
             answered: false,
             finished: false,
             last_activity: now,
@@ -219,10 +233,23 @@ impl Replay {
         if self.latch.is_committed() && clock.heartbeat.is_some_and(due) {
             self.last_beat = now;
             if self.latch.at_boundary.load(Relaxed) {
-                return self
-                    .queue(vec![HttpTask::Body(Some(HEARTBEAT), false)])
-                    .await;
+                return self.beat().await;
             }
+        }
+        Ok(())
+    }
+
+    /// What the head must say of the body that follows, now that it is known.
+    fn finish_head(&mut self, head: &mut ResponseHeader) -> Result<()> {
+        if let Some(length) = self.latch.state().content_length {
+            head.remove_header(&http::header::TRANSFER_ENCODING);
+            head.set_content_length(length)?;
+        }
+        let unframed = !head.headers.contains_key(http::header::CONTENT_LENGTH);
+        let inner = self.inner_mut();
+        if unframed && inner.req_header().version < http::Version::HTTP_11 {
+            // Such a body ends with the connection.
+            inner.set_keepalive(None);
         }
         Ok(())
     }
@@ -237,13 +264,50 @@ impl Replay {
             }
             return inner.write_downstream_proxy_tasks().await.map(|_| ());
         }
-        // h2 takes a small frame at once unless the client's window is shut; then the write waits with
-        // nothing sent, and is dropped with this future.
-        inner.response_duplex_vec(tasks).await.map(|_| ())
+        // On h2 a body that the client's window does not take at once would be lost in part with this
+        // future. A head goes out at once; bodies wait for the next writing that is not dropped.
+        for task in tasks {
+            match task {
+                HttpTask::Header(mut head, end) => {
+                    self.finish_head(&mut head)?;
+                    self.inner_mut().write_response_header(head).await?;
+                    if end {
+                        self.held.push(HttpTask::Done);
+                    }
+                }
+                task => self.held.push(task),
+            }
+        }
+        Ok(())
     }
 
-    /// Ends a write of `queue` that was cancelled, before anything else is written.
+    /// A comment, in a way that can be taken up again where the write was dropped.
+    async fn beat(&mut self) -> Result<()> {
+        if matches!(self.inner(), ServerSession::H1(_)) {
+            return self
+                .queue(vec![HttpTask::Body(Some(HEARTBEAT), false)])
+                .await;
+        }
+        if self.held.is_empty() {
+            self.unsent_beat = HEARTBEAT;
+            self.send_beat().await?;
+        }
+        Ok(())
+    }
+
+    /// Byte by byte: a byte is sent or it is not, whatever the client's window.
+    async fn send_beat(&mut self) -> Result<()> {
+        while !self.unsent_beat.is_empty() {
+            let byte = self.unsent_beat.slice(..1);
+            self.inner_mut().write_response_body(byte, false).await?;
+            self.unsent_beat.advance(1);
+        }
+        Ok(())
+    }
+
+    /// Ends a write of `queue` or `beat` that was cancelled, before anything else is written.
     async fn settle_queue(&mut self) -> Result<()> {
+        self.send_beat().await?;
         let inner = self.inner_mut();
         if inner.has_pending_downstream_proxy_tasks() {
             inner.write_downstream_proxy_tasks().await?;
@@ -283,7 +347,13 @@ impl CustomSession for Replay {
     }
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        self.inner_mut().read_request_body().await
+        let inner = self.inner_mut();
+        let read = inner.read_request_body().await;
+        if read.is_err() {
+            // Where a broken body ends, nobody knows: what follows it is no request.
+            inner.set_keepalive(None);
+        }
+        read
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
@@ -309,6 +379,10 @@ impl CustomSession for Replay {
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
         self.settle_queue().await?;
+        let held = std::mem::take(&mut self.held);
+        if self.latch.is_committed() && !held.is_empty() {
+            self.inner_mut().response_duplex_vec(held).await?;
+        }
         self.inner_mut().write_response_body(data, end).await?;
         self.finished |= end;
         Ok(())
@@ -320,10 +394,13 @@ impl CustomSession for Replay {
 
     /// The one place where an answer passes to the client, or is held.
     async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
-        self.answered = true;
-        self.last_activity = Instant::now();
         // An interim answer (100, 103) is between us and the upstream.
         tasks.retain(|task| !is_interim(task));
+        if tasks.is_empty() {
+            return Ok(false);
+        }
+        self.answered = true;
+        self.last_activity = Instant::now();
         if !self.latch.is_committed() {
             for task in tasks {
                 match task {
@@ -346,12 +423,9 @@ impl CustomSession for Replay {
             let mut all = std::mem::take(&mut self.held);
             all.append(&mut tasks);
             tasks = all;
-            if let (Some(length), Some(HttpTask::Header(head, _))) =
-                (self.latch.state().content_length, tasks.first_mut())
-            {
-                head.remove_header(&http::header::TRANSFER_ENCODING);
-                head.set_content_length(length)?;
-            }
+        }
+        if let Some(HttpTask::Header(head, _)) = tasks.first_mut() {
+            self.finish_head(head)?;
         }
         if tasks.is_empty() {
             return Ok(false);

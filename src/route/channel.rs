@@ -17,6 +17,7 @@ use crate::base::{Outcome, glob};
 use crate::config;
 use crate::dialect::Operation;
 use crate::platform::models::is_thinking_id;
+use crate::platform::reset::LONGEST;
 
 /// Longest cool-down of our own making; a provider may ask for longer.
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
@@ -219,7 +220,7 @@ impl Channel {
             self.strikes.load(Relaxed).saturating_sub(1)
         };
         let backoff = Duration::from_secs(1 << strikes.min(16)).min(longest);
-        let cool = steady_ms(now) + wait.unwrap_or(backoff).as_millis() as u64;
+        let cool = steady_ms(now) + wait.unwrap_or(backoff).min(LONGEST).as_millis() as u64;
         self.cool_until_ms.fetch_max(cool, Relaxed);
     }
 

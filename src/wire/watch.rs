@@ -32,6 +32,8 @@ pub struct Watch {
     /// The string being read is a value whose bytes count as text.
     counting: bool,
     newline: bool,
+    /// Blank lines end what is open: frames of an event stream.
+    frames: bool,
     capture: Option<Capture>,
     /// Bytes of text seen under the keys of the spec.
     pub text_bytes: u64,
@@ -45,6 +47,14 @@ struct Capture {
 }
 
 impl Watch {
+    /// `frames`: what passes is an event stream, in which a blank line ends whatever was open.
+    pub fn new(frames: bool) -> Self {
+        Self {
+            frames,
+            ..Self::default()
+        }
+    }
+
     /// Reads on. `on_capture` gets each complete object under the key of the spec.
     pub fn feed(&mut self, chunk: &[u8], spec: &Spec, mut on_capture: impl FnMut(&[u8])) {
         let mut at = 0;
@@ -83,7 +93,7 @@ impl Watch {
                 }
                 b':' if self.depth > 0 => self.after_colon = true,
                 b',' => self.after_colon = false,
-                b'\n' if self.newline => self.reset(),
+                b'\n' if self.newline && self.frames => self.reset(),
                 _ => {}
             }
             self.newline = byte == b'\n' || (byte == b'\r' && self.newline);
@@ -122,12 +132,11 @@ impl Watch {
 
     /// Inside a string, from `at` to its end or the chunk's. Returns where to go on.
     fn string(&mut self, chunk: &[u8], at: usize) -> usize {
-        if self.escaped {
-            self.escaped = false;
+        if std::mem::take(&mut self.escaped) && chunk[at] != b'\n' {
             self.take(&chunk[at..=at]);
             return at + 1;
         }
-        let Some(run) = memchr::memchr2(b'"', b'\\', &chunk[at..]) else {
+        let Some(run) = memchr::memchr3(b'"', b'\\', b'\n', &chunk[at..]) else {
             self.take(&chunk[at..]);
             return chunk.len();
         };
@@ -135,9 +144,11 @@ impl Watch {
         if chunk[at + run] == b'\\' {
             self.escaped = true;
         } else {
+            // A raw line end is none of a string's characters: it was cut.
             self.in_string = false;
             self.after_colon = false;
             self.counting = false;
+            self.newline = chunk[at + run] == b'\n';
         }
         at + run + 1
     }
@@ -180,7 +191,7 @@ mod tests {
     };
 
     fn watch(chunks: &[&[u8]]) -> (Vec<String>, u64) {
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(true);
         let mut found = Vec::new();
         for chunk in chunks {
             watch.feed(chunk, &SPEC, |object| {
@@ -226,8 +237,20 @@ mod tests {
 
     #[test]
     fn a_frame_that_was_cut_does_not_spoil_the_next() {
-        let (found, _) = watch(&[b"data: {\"a\":[{\n\ndata: {\"usage\":{\"a\":1}}\n\n"]);
-        assert_eq!(found, ["{\"a\":1}"]);
+        for cut in ["{\"a\":[{", "{\"a\":\"open", "{\"a\":{\"b\\"] {
+            let text = format!("data: {cut}\n\ndata: {{\"usage\":{{\"a\":1}}}}\n\n");
+            assert_eq!(watch(&[text.as_bytes()]).0, ["{\"a\":1}"], "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_blank_line_in_a_body_is_only_space() {
+        let mut watch = Watch::new(false);
+        let mut found = 0;
+        watch.feed(b"{\n\n\"a\":1,\n\n\"usage\":\n\n{\"x\":1}}", &SPEC, |_| {
+            found += 1
+        });
+        assert_eq!(found, 1);
     }
 
     #[test]
@@ -236,7 +259,7 @@ mod tests {
             "{{\"usage\":{{\"a\":\"{}\"}},\"usage\":{{}}}}",
             "x".repeat(MAX_CAPTURE)
         );
-        let mut watch = Watch::default();
+        let mut watch = Watch::new(true);
         let mut found = 0;
         for chunk in big.as_bytes().chunks(1000) {
             watch.feed(chunk, &SPEC, |_| found += 1);

@@ -290,6 +290,24 @@ fn framing_that_two_readers_may_read_differently_is_refused_and_closed() {
             "",
         ),
         ("nonsense\r\n\r\n".to_owned(), ""),
+        (
+            format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nx-api-key: {KEY}\r\ncontent-length: {body}\r\n\r\n"
+            ),
+            "no host",
+        ),
+        (
+            format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-api-key: {KEY}\r\ntransfer-encoding: gzip, chunked\r\n\r\n"
+            ),
+            "transfer-encoding",
+        ),
+        (
+            format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-api-key: {KEY}\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+            ),
+            "chunks",
+        ),
     ] {
         let mut connection = Connection::open(gateway.address);
         connection.send(head.as_bytes());

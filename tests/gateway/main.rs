@@ -8,6 +8,7 @@ mod fidelity;
 mod http1;
 mod leaving;
 mod metering;
+mod odd_upstreams;
 mod recordings;
 mod stand;
 mod transports;

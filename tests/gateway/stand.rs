@@ -291,3 +291,55 @@ pub fn all_platforms(head: &str) -> (Simulator, Gateway) {
     );
     (simulator, gateway)
 }
+
+/// An upstream that says exactly what it is told to: the same bytes to each request, after which it closes the
+/// connection, or keeps it for `requests` of them.
+pub struct RawUpstream {
+    pub address: SocketAddr,
+}
+
+impl RawUpstream {
+    pub fn start(answer: &[u8], requests: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let answer = answer.to_vec();
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answer = answer.clone();
+                std::thread::spawn(move || serve(stream, &answer, requests));
+            }
+        });
+        Self { address }
+    }
+}
+
+fn serve(mut stream: TcpStream, answer: &[u8], requests: usize) {
+    use std::io::{Read as _, Write as _};
+    let mut buffer = Vec::new();
+    // The request after the last one is read and left without an answer, as a stale connection does.
+    for turn in 0..=requests {
+        let whole = loop {
+            let text = String::from_utf8_lossy(&buffer).to_ascii_lowercase();
+            if let Some(end) = text.find("\r\n\r\n") {
+                let length = text
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
+                let whole = end + 4 + length.unwrap_or(0);
+                if buffer.len() >= whole {
+                    break whole;
+                }
+            }
+            let mut chunk = [0; 8192];
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => return,
+                Ok(n) => buffer.extend_from_slice(&chunk[..n]),
+            }
+        };
+        buffer.drain(..whole);
+        if turn < requests && stream.write_all(answer).is_err() {
+            return;
+        }
+    }
+}

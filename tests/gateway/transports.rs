@@ -255,3 +255,61 @@ fn upstreams_are_reached_over_tls_with_h2() {
     );
     assert!(connects.abs() < 0.1, "{connects}");
 }
+
+#[test]
+fn an_h2_client_whose_window_is_shut_loses_nothing_to_heartbeats_and_commits() {
+    let simulator = Simulator::start(&[]);
+    let lines = "headers = { x-sim-gap-ms = \"300\", x-sim-events = \"3\" }\nask_usage = false";
+    let head = "heartbeat = \"60ms\"\ncommit_after = \"50ms\"\n";
+    let gateway = Gateway::start(simulator.address, head, &[channel("c", "openai", lines)]);
+    let text = block_on(async {
+        let io = TcpStream::connect(gateway.address)
+            .await
+            .expect("it listens");
+        // Odd and small, so that writes end in the middle of everything.
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(37);
+        let (mut client, connection) = builder.handshake::<_, Bytes>(io).await.expect("h2");
+        let driver = tokio::spawn(connection);
+        let request = http::Request::post("http://gateway.test/v1/chat/completions")
+            .header("x-api-key", KEY)
+            .body(())
+            .expect("a request");
+        let (response, mut stream) = client.send_request(request, false).expect("a stream");
+        stream
+            .send_data(Bytes::from_static(CHAT_STREAM.as_bytes()), true)
+            .expect("sent");
+        let mut body = response.await.expect("an answer").into_body();
+        let (mut text, mut reads) = (Vec::new(), 0);
+        while let Some(chunk) = body.data().await {
+            let chunk = chunk.expect("whole");
+            text.extend_from_slice(&chunk);
+            reads += 1;
+            if reads < 12 {
+                // The window stays shut while heartbeats come due.
+                tokio::time::sleep(std::time::Duration::from_millis(90)).await;
+            }
+            body.flow_control()
+                .release_capacity(chunk.len())
+                .expect("released");
+        }
+        driver.abort();
+        String::from_utf8(text).expect("whole characters")
+    });
+    let events: Vec<&str> = text
+        .split("\n\n")
+        .filter(|e| !e.is_empty() && *e != ": keep-alive")
+        .collect();
+    assert!(events.iter().all(|e| e.starts_with("data: ")), "{text}");
+    assert_eq!(events.last(), Some(&"data: [DONE]"));
+    let said: String = events
+        .iter()
+        .filter_map(|e| serde_json::from_str::<serde_json::Value>(&e[6..]).ok())
+        .filter_map(|e| {
+            e["choices"][0]["delta"]["content"]
+                .as_str()
+                .map(str::to_owned)
+        })
+        .collect();
+    assert_eq!(said, "Hello from gpt-5. You said: Hello there");
+}

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Opening, Peek, UpstreamError};
+use super::{Opening, Peek, UpstreamError, tokens};
 use crate::base::{Fault, FaultKind, Usage};
 use crate::wire::edit::Edit;
 use crate::wire::watch::Spec;
@@ -156,22 +156,22 @@ pub fn error_event(fault: &Fault, request_id: &str) -> Bytes {
 
 #[derive(Deserialize)]
 struct WrittenUsage {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
+    input_tokens: Option<f64>,
+    cache_creation_input_tokens: Option<f64>,
+    cache_read_input_tokens: Option<f64>,
     cache_creation: Option<CacheCreation>,
-    output_tokens: Option<u64>,
+    output_tokens: Option<f64>,
     output_tokens_details: Option<OutputDetails>,
 }
 
 #[derive(Deserialize)]
 struct CacheCreation {
-    ephemeral_1h_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct OutputDetails {
-    thinking_tokens: Option<u64>,
+    thinking_tokens: Option<f64>,
 }
 
 /// Takes over what is stated: `message_delta` repeats some totals and leaves out others.
@@ -183,32 +183,28 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         return false;
     }
     if let Some(input) = written.input_tokens {
-        usage.uncached = input;
+        usage.uncached = tokens(Some(input));
     }
     if let Some(read) = written.cache_read_input_tokens {
-        usage.cache_read = read;
+        usage.cache_read = tokens(Some(read));
     }
     if let Some(write) = written.cache_creation_input_tokens {
-        let one_hour = written
-            .cache_creation
-            .and_then(|split| split.ephemeral_1h_input_tokens)
-            .unwrap_or(if write == usage.cache_write() {
-                usage.cache_write_1h
-            } else {
-                0
-            })
-            .min(write);
+        let write = tokens(Some(write));
+        let split = written.cache_creation;
+        let one_hour = match split.and_then(|split| split.ephemeral_1h_input_tokens) {
+            Some(one_hour) => tokens(Some(one_hour)).min(write),
+            // Repeated without its split: what was said before holds.
+            None if write == usage.cache_write() => usage.cache_write_1h,
+            None => 0,
+        };
         usage.cache_write_1h = one_hour;
         usage.cache_write_5m = write - one_hour;
     }
     if let Some(output) = written.output_tokens {
-        usage.output = output;
+        usage.output = tokens(Some(output));
     }
-    if let Some(thinking) = written
-        .output_tokens_details
-        .and_then(|d| d.thinking_tokens)
-    {
-        usage.reasoning = thinking;
+    if let Some(details) = written.output_tokens_details {
+        usage.reasoning = tokens(details.thinking_tokens);
     }
     true
 }

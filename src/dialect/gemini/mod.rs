@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Opening, Peek, UpstreamError, is_blank, parse_seconds};
+use super::{Opening, Peek, UpstreamError, is_blank, parse_seconds, tokens};
 use crate::base::{Fault, FaultKind, Usage};
 use crate::wire::edit::Edit;
 use crate::wire::watch::Spec;
@@ -197,12 +197,12 @@ pub fn error_event(fault: &Fault) -> Bytes {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 struct WrittenUsage {
-    prompt_token_count: Option<u64>,
-    cached_content_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
-    tool_use_prompt_token_count: Option<u64>,
-    total_token_count: Option<u64>,
+    prompt_token_count: Option<f64>,
+    cached_content_token_count: Option<f64>,
+    candidates_token_count: Option<f64>,
+    thoughts_token_count: Option<f64>,
+    tool_use_prompt_token_count: Option<f64>,
+    total_token_count: Option<f64>,
 }
 
 /// Each chunk repeats the totals: they replace, they do not add.
@@ -213,16 +213,16 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
     if written.prompt_token_count.is_none() && written.total_token_count.is_none() {
         return false;
     }
-    let tool_use = written.tool_use_prompt_token_count.unwrap_or(0);
-    let input = written.prompt_token_count.unwrap_or(0) + tool_use;
-    let cached = written.cached_content_token_count.unwrap_or(0).min(input);
-    let thoughts = written.thoughts_token_count.unwrap_or(0);
+    let tool_use = tokens(written.tool_use_prompt_token_count);
+    let input = tokens(written.prompt_token_count) + tool_use;
+    let cached = tokens(written.cached_content_token_count).min(input);
+    let thoughts = tokens(written.thoughts_token_count);
     *usage = Usage {
         uncached: input - cached,
         cache_read: cached,
         cache_write_5m: 0,
         cache_write_1h: 0,
-        output: written.candidates_token_count.unwrap_or(0) + thoughts,
+        output: tokens(written.candidates_token_count) + thoughts,
         reasoning: thoughts,
     };
     true
