@@ -67,11 +67,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// Renders the request for the channel.
-    pub fn new(
-        channel: Arc<Channel>,
-        asked: &Asked,
-        body: &Bytes,
-    ) -> std::result::Result<Self, Fault> {
+    pub fn new(claim: Claim, asked: &Asked, body: &Bytes) -> std::result::Result<Self, Fault> {
+        let channel = claim.channel().clone();
         let routed = channel.route(&asked.target);
         let (model, reason) = routed.map_or_else(
             || (asked.target.clone(), false),
@@ -106,7 +103,7 @@ impl Attempt {
             }
         }
         Ok(Self {
-            _claim: Claim::new(&channel),
+            _claim: claim,
             body: edit::apply(body, &mut edits),
             model,
             started: Instant::now(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
-use super::replay::Latch;
+use super::latch::Latch;
 use crate::base::{Fault, Outcome};
 use crate::dialect::{Expect, Operation, Peek, Surface};
 use crate::gate::Key;

@@ -18,7 +18,8 @@ use tokio::io::AsyncReadExt;
 
 use super::answer;
 use super::gateway::Gateway;
-use super::replay::{Latch, Replay};
+use super::latch::Latch;
+use super::replay::Replay;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::Surface;
 

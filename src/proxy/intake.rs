@@ -10,7 +10,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
 use super::exchange::{Asked, Exchange};
-use super::replay::Latch;
+use super::latch::Latch;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::endpoint::{self, Unmatched};
 use crate::dialect::{Endpoint, Operation, Peek, Surface};

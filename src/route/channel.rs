@@ -61,9 +61,21 @@ pub struct Routed<'a> {
 pub struct Claim(Arc<Channel>);
 
 impl Claim {
-    pub fn new(channel: &Arc<Channel>) -> Self {
-        channel.in_flight.fetch_add(1, Relaxed);
-        Self(channel.clone())
+    /// Takes a place; `None`: the channel is full. Exact, however many ask at once.
+    pub fn take(channel: &Arc<Channel>) -> Option<Self> {
+        let most = match channel.config.max_in_flight {
+            0 => u32::MAX,
+            most => most,
+        };
+        channel
+            .in_flight
+            .fetch_update(Relaxed, Relaxed, |n| (n < most).then_some(n + 1))
+            .ok()
+            .map(|_| Self(channel.clone()))
+    }
+
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.0
     }
 }
 
@@ -397,7 +409,8 @@ pub(super) mod tests {
     #[test]
     fn a_full_channel_is_not_ready() {
         let channel = Arc::new(channel("platform = \"openai\"\nmax_in_flight = 1"));
-        let claim = Claim::new(&channel);
+        let claim = Claim::take(&channel).expect("a place");
+        assert!(Claim::take(&channel).is_none());
         assert!(!channel.is_ready(Instant::now()));
         drop(claim);
         assert!(channel.is_ready(Instant::now()));

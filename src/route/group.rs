@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::channel::Channel;
+use super::channel::{Channel, Claim};
 use crate::config;
 use crate::dialect::Operation;
 
@@ -42,7 +42,7 @@ pub struct Plan {
 
 /// What the choice came to.
 pub enum Pick {
-    Channel(Arc<Channel>),
+    Channel(Claim),
     /// No channel of the group serves the operation in its dialect.
     NoOperation,
     /// None that does serves the model.
@@ -124,6 +124,27 @@ impl Group {
         if plan.attempts() >= self.max_attempts {
             return Pick::Exhausted;
         }
+        // A channel may fill up between the look and the claim: then the next one is looked for.
+        for _ in 0..=self.members.len() {
+            let Some(member) = self.best(plan, operation, model, now) else {
+                break;
+            };
+            if let Some(claim) = Claim::take(&member.channel) {
+                plan.tried.push(member.channel.id);
+                self.take_turn(member);
+                return Pick::Channel(claim);
+            }
+        }
+        self.why_none(plan, operation, model, now)
+    }
+
+    fn best(
+        &self,
+        plan: &Plan,
+        operation: Operation,
+        model: Option<&str>,
+        now: Instant,
+    ) -> Option<&Member> {
         let mut best: Option<&Member> = None;
         let mut equals_weight = 0_u64;
         for member in &self.members {
@@ -150,12 +171,7 @@ impl Group {
                 std::cmp::Ordering::Greater => {}
             }
         }
-        let Some(member) = best else {
-            return self.why_none(plan, operation, model, now);
-        };
-        plan.tried.push(member.channel.id);
-        self.take_turn(member);
-        Pick::Channel(member.channel.clone())
+        best
     }
 
     fn take_turn(&self, member: &Member) {
@@ -250,7 +266,7 @@ mod tests {
 
     fn pick(group: &Group, plan: &mut Plan) -> Option<u32> {
         match group.pick(plan, Operation::Chat, Some("m"), Instant::now()) {
-            Pick::Channel(channel) => Some(channel.id),
+            Pick::Channel(claim) => Some(claim.channel().id),
             _ => None,
         }
     }
@@ -295,10 +311,10 @@ mod tests {
         let later = now + Duration::from_secs(1);
         let mut firsts = 0;
         for _ in 0..10 {
-            if let Pick::Channel(c) =
+            if let Pick::Channel(claim) =
                 group.pick(&mut Plan::default(), Operation::Chat, Some("m"), later)
             {
-                firsts += u32::from(c.id == 0);
+                firsts += u32::from(claim.channel().id == 0);
             }
         }
         assert!((4..=6).contains(&firsts), "{firsts}");

@@ -248,7 +248,7 @@ mod tests {
         let mut watch = Watch::new(false);
         let mut found = 0;
         watch.feed(b"{\n\n\"a\":1,\n\n\"usage\":\n\n{\"x\":1}}", &SPEC, |_| {
-            found += 1
+            found += 1;
         });
         assert_eq!(found, 1);
     }
