@@ -19,6 +19,7 @@ pub use endpoint::{Endpoint, Expect, Operation, Surface};
 pub use peek::Peek;
 
 use crate::base::{Fault, Usage};
+use crate::wire::edit::Edit;
 use crate::wire::sse;
 use crate::wire::watch::Spec;
 
@@ -76,6 +77,14 @@ impl Dialect {
             Self::OpenAiChat | Self::OpenAiResponses => openai::read_usage(object, usage),
             Self::Anthropic => anthropic::read_usage(object, usage),
             Self::Gemini => gemini::read_usage(object, usage),
+        }
+    }
+
+    /// The edits that rename the model in a body whose path names it.
+    pub fn rename(self, body: &[u8], from: &str, to: &str) -> Vec<Edit> {
+        match self {
+            Self::Gemini => gemini::rename(body, from, to),
+            Self::OpenAiChat | Self::OpenAiResponses | Self::Anthropic => Vec::new(),
         }
     }
 

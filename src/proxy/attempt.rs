@@ -84,6 +84,9 @@ impl Attempt {
             {
                 edits.push(Edit::replace(at, peek.write_model(&model)));
             }
+            if let Some(from) = asked.path_model.as_deref().filter(|from| *from != model) {
+                edits.extend(asked.operation.dialect().rename(body, from, &model));
+            }
             if reason {
                 let request = Reasoning {
                     operation: asked.operation,

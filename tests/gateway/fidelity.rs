@@ -289,3 +289,23 @@ fn usage_is_asked_for_and_its_chunk_withheld() {
             .contains("prompt_tokens")
     );
 }
+
+#[test]
+fn a_mapped_model_is_renamed_in_path_and_body() {
+    let simulator = Simulator::start(&[]);
+    let lines = "model_map = { \"my-embedder\" = \"gemini-embedding-001\" }";
+    let gateway = Gateway::start(simulator.address, "", &[channel("g", "gemini", lines)]);
+    let body =
+        r#"{"requests":[{"model":"models/my-embedder","content":{"parts":[{"text":"Hello"}]}}]}"#;
+    let answer = gateway.post("/v1beta/models/my-embedder:batchEmbedContents", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = &simulator.requests()[0];
+    assert_eq!(
+        seen["path"],
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+    );
+    assert_eq!(
+        seen["body"],
+        body.replace("my-embedder", "gemini-embedding-001")
+    );
+}

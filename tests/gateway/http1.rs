@@ -65,6 +65,11 @@ impl Connection {
         self.stream.write_all(bytes).expect("the gateway reads");
     }
 
+    /// Bytes that have been read and not used.
+    pub fn rest(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// One more read; `false`: the other side has closed.
     pub fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 << 10];

@@ -161,3 +161,42 @@ fn a_stop_waits_for_streams_and_no_longer() {
         gateway.process.log()
     );
 }
+
+#[test]
+fn a_client_that_reads_slowly_is_not_the_channels_fault() {
+    let simulator = Simulator::start(&[]);
+    let lines = "headers = { x-sim-size = \"20000000\" }\ntimeouts = { idle = \"1s\" }";
+    let gateway = Gateway::start(simulator.address, "", &[channel("c", "openai", lines)]);
+    let mut connection = Connection::open(gateway.address);
+    connection.send(&request(
+        "POST",
+        "/v1/chat/completions",
+        &[("x-api-key", KEY)],
+        crate::stand::CHAT.as_bytes(),
+    ));
+    let head = connection.head().expect("a head");
+    // Longer than the upstream may be silent: the sockets are full, and it is the client that waits.
+    std::thread::sleep(Duration::from_millis(2500));
+    let length: usize = head
+        .header("content-length")
+        .and_then(|l| l.parse().ok())
+        .expect("a length");
+    let mut read = connection.rest();
+    while read < length {
+        let mut chunk = vec![0; 1 << 20];
+        match std::io::Read::read(&mut connection.stream, &mut chunk).expect("the answer goes on") {
+            0 => break,
+            n => read += n,
+        }
+    }
+    assert_eq!(read, length);
+    assert!(
+        gateway
+            .metric(
+                "torouter_upstream_attempts_total",
+                &[("outcome", "timeout")]
+            )
+            .abs()
+            < 0.1
+    );
+}

@@ -16,6 +16,47 @@ pub const WATCH: Spec = Spec {
     text: &["text"],
 };
 
+#[derive(Deserialize)]
+struct NamedBody<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    requests: Option<Vec<NamedRequest<'a>>>,
+    #[serde(borrow, alias = "generate_content_request")]
+    #[serde(rename = "generateContentRequest")]
+    generate: Option<NamedRequest<'a>>,
+}
+
+#[derive(Deserialize)]
+struct NamedRequest<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+}
+
+/// The edits that call the model by another name wherever the body repeats the one in the path (embeddings
+/// and counts do): the provider refuses a body that disagrees with its path.
+pub fn rename(body: &[u8], from: &str, to: &str) -> Vec<Edit> {
+    let Ok(named) = serde_json::from_slice::<NamedBody>(body) else {
+        return Vec::new();
+    };
+    let nested = named.requests.into_iter().flatten().chain(named.generate);
+    let all = nested
+        .filter_map(|request| request.model)
+        .chain(named.model);
+    all.filter_map(|raw| {
+        let written = raw.get();
+        let name = crate::wire::json::string_value(written.as_bytes())?;
+        if name.strip_prefix("models/").unwrap_or(&name) != from {
+            return None;
+        }
+        // A raw value is a slice of the body that it was read from.
+        let start = (written.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+        let renamed = crate::wire::json::quote(&format!("models/{to}"));
+        Some(Edit::replace(start..start + written.len(), renamed))
+    })
+    .collect()
+}
+
 /// What a model of this protocol is told to make it think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
@@ -349,6 +390,17 @@ mod tests {
                 expected
             );
         }
+    }
+
+    #[test]
+    fn the_model_is_renamed_wherever_the_body_repeats_it() {
+        let body = r#"{"requests":[{"model":"models/a", "content":{"model":"models/a"}},{"model":"other"}],"model":"a"}"#;
+        let mut edits = rename(body.as_bytes(), "a", "b");
+        assert_eq!(
+            apply(&Bytes::copy_from_slice(body.as_bytes()), &mut edits),
+            r#"{"requests":[{"model":"models/b", "content":{"model":"models/a"}},{"model":"other"}],"model":"models/b"}"#
+        );
+        assert!(rename(b"{}", "a", "b").is_empty());
     }
 
     #[test]
