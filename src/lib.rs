@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod base;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod dialect;

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub enum FaultKind {
     InvalidJson,
     InvalidRequest,
+    UnsupportedParameter,
     ApiKeyInQuery,
     ApiKeyRequired,
     InvalidApiKey,
@@ -31,7 +32,10 @@ pub enum FaultKind {
 impl FaultKind {
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidJson | Self::InvalidRequest | Self::ApiKeyInQuery => 400,
+            Self::InvalidJson
+            | Self::InvalidRequest
+            | Self::UnsupportedParameter
+            | Self::ApiKeyInQuery => 400,
             Self::ApiKeyRequired | Self::InvalidApiKey | Self::ApiKeyDisabled => 401,
             Self::ApiKeyExpired | Self::AccessDenied | Self::ModelNotAllowed => 403,
             Self::ModelNotFound | Self::EndpointNotFound => 404,
@@ -51,6 +55,7 @@ impl FaultKind {
         match self {
             Self::InvalidJson => "invalid_json",
             Self::InvalidRequest => "invalid_request",
+            Self::UnsupportedParameter => "unsupported_parameter",
             Self::ApiKeyInQuery => "api_key_in_query_deprecated",
             Self::ApiKeyRequired => "API_KEY_REQUIRED",
             Self::InvalidApiKey => "INVALID_API_KEY",
@@ -110,5 +115,25 @@ impl Fault {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+}
+
+/// An error as an upstream wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// The HTTP status that the error means, also where it came inside a 200.
+    pub status: u16,
+    pub message: String,
+    /// The provider's own word for it.
+    pub kind: Option<String>,
+    pub retry_after: Option<Duration>,
+    /// The provider means the channel's credential, whatever the status.
+    pub bad_credential: bool,
+}
+
+impl UpstreamError {
+    /// Is this the request's own fault, so that no other channel would do better?
+    pub fn is_clients_fault(&self) -> bool {
+        !self.bad_credential && matches!(self.status, 400 | 404 | 405 | 409 | 413 | 415 | 422)
     }
 }

@@ -16,6 +16,42 @@ pub fn request_id() -> String {
     id
 }
 
+/// Makes the ids that an answer needs, from one seed: the same answer gets the same ids.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    state: u64,
+}
+
+impl Ids {
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    pub fn random() -> Self {
+        Self::new(rand::rng().random())
+    }
+
+    /// `prefix` and 24 letters and digits.
+    pub fn next(&mut self, prefix: &str) -> String {
+        const WORD: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut id = String::with_capacity(prefix.len() + 24);
+        id.push_str(prefix);
+        for _ in 0..3 {
+            // SplitMix64 (https://prng.di.unimi.it/splitmix64.c).
+            self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            for _ in 0..8 {
+                id.push(char::from(WORD[(z % 62) as usize]));
+                z /= 62;
+            }
+        }
+        id
+    }
+}
+
 /// May an id that a client sent be kept? 1–128 characters of `A-Za-z0-9_.-`.
 pub fn is_valid_request_id(id: &[u8]) -> bool {
     (1..=128).contains(&id.len())

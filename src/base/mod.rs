@@ -8,7 +8,8 @@ pub mod outcome;
 pub mod secret;
 pub mod usage;
 
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, UpstreamError};
+pub use id::Ids;
 pub use outcome::Outcome;
 pub use secret::Secret;
 pub use usage::Usage;

@@ -9,9 +9,6 @@ use super::{Failed, logging, run};
 use crate::config;
 use crate::simulate::{self, Simulator};
 
-/// Between events, so that a person sees a stream as one.
-const GAP: Duration = Duration::from_millis(30);
-
 #[derive(clap::Args)]
 pub struct Options {
     /// Address of the gateway
@@ -20,11 +17,14 @@ pub struct Options {
     /// Address of metrics and health
     #[arg(long, default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
+    /// Milliseconds between the events of a simulated stream, so that a person sees it as one
+    #[arg(long, default_value_t = 30)]
+    gap_ms: u64,
 }
 
 /// The config of the demo, with the simulator's address in it.
 fn config_text(options: &Options, simulator: SocketAddr) -> String {
-    let Options { listen, admin } = options;
+    let Options { listen, admin, .. } = options;
     let mut text = format!(
         "[server]\nlisten = [\"{listen}\"]\nadmin = \"{admin}\"\ndrain_timeout = \"5s\"\n[log]\nformat = \"text\"\n"
     );
@@ -45,7 +45,7 @@ fn config_text(options: &Options, simulator: SocketAddr) -> String {
             "gemini-sim",
             "gemini",
             "",
-            "\"gemini-3-flash-preview\", \"gemini-2.5-pro\", \"gemini-2.5-flash\", \"gemini-embedding-001\"",
+            "\"gemini-3-flash-preview\", \"gemini-2.5-pro\", \"gemini-2.5-flash\", \"gemini-2.5-flash-image\", \"gemini-embedding-001\"",
         ),
         (
             "openrouter-sim",
@@ -53,12 +53,18 @@ fn config_text(options: &Options, simulator: SocketAddr) -> String {
             "/api",
             "\"openai/gpt-5\", \"anthropic/claude-opus-4.7\", \"google/gemini-2.5-pro\"",
         ),
+        (
+            "compatible-sim",
+            "openai-compatible",
+            "",
+            "\"deepseek-chat\", \"deepseek-reasoner\"",
+        ),
     ] {
         text += &format!(
             "[[channels]]\nname = \"{name}\"\nplatform = \"{platform}\"\nbase_url = \"http://{simulator}{base}\"\napi_key = {{ value = \"sim-key\" }}\nmodels = [{models}]\n"
         );
     }
-    text += "[[groups]]\nname = \"default\"\nchannels = [\"openai-sim\", \"anthropic-sim\", \"gemini-sim\", \"openrouter-sim\"]\n";
+    text += "[[groups]]\nname = \"default\"\nchannels = [\"openai-sim\", \"anthropic-sim\", \"gemini-sim\", \"openrouter-sim\", \"compatible-sim\"]\n";
     text += "[[keys]]\nname = \"demo\"\ngroup = \"default\"\nsecret = { value = \"sk-demo\" }\n";
     text
 }
@@ -74,7 +80,7 @@ pub fn run(options: &Options) -> Result<(), Failed> {
     let config = config.ok_or_else(|| Failed::Start(report.mistakes()))?;
     logging::start(tracing::Level::WARN, false);
     let simulator = Simulator::new(simulate::Options {
-        gap: GAP,
+        gap: Duration::from_millis(options.gap_ms),
         ..simulate::Options::default()
     })
     .map_err(Failed::Start)?;
@@ -92,7 +98,7 @@ pub fn run(options: &Options) -> Result<(), Failed> {
 }
 
 fn greeting(options: &Options) -> String {
-    let Options { listen, admin } = options;
+    let Options { listen, admin, .. } = options;
     format!(
         r#"torouter demo
   gateway   http://{listen}   key sk-demo
@@ -106,6 +112,7 @@ Try:
   curl -N 'http://{listen}/v1beta/models/gemini-3-flash-preview:streamGenerateContent?alt=sse' \
     -H 'x-goog-api-key: sk-demo' -d '{{"contents":[{{"role":"user","parts":[{{"text":"Hello"}}]}}]}}'
 
+Any model answers on any of these paths: try "model":"gemini-2.5-pro" on the first.
 Stop with Ctrl-C."#
     )
 }

@@ -113,6 +113,7 @@ fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<C
         timeouts: timeouts(t, report),
         headers: headers(t, report),
         ask_usage: t.boolean("ask_usage", true, report),
+        fetch_media: t.boolean("fetch_media", false, report),
         health: health(t, report),
         name,
         platform: platform.unwrap_or(platform::by_name("openai")?),

@@ -44,6 +44,10 @@ pub struct Server {
     pub heartbeat: Duration,
     pub commit_after: Duration,
     pub trusted_proxies: Vec<IpNet>,
+    /// Fetch media on all channels.
+    pub fetch_media: bool,
+    /// Networks that media may be fetched from although they are not public.
+    pub fetch_media_from: Vec<IpNet>,
     pub tls: Option<Tls>,
 }
 
@@ -77,6 +81,8 @@ pub struct Channel {
     pub timeouts: Timeouts,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub ask_usage: bool,
+    /// Media that a client names by URL may be fetched for a provider that takes none.
+    pub fetch_media: bool,
     pub health: Health,
 }
 

@@ -87,6 +87,15 @@ fn server(root: &mut Table<'_, '_>, report: &mut Report) -> Server {
                 network,
             )
             .unwrap_or_default(),
+        fetch_media: t.boolean("fetch_media", false, report),
+        fetch_media_from: t
+            .list(
+                "fetch_media_from",
+                "a network like \"10.0.0.0/8\"",
+                report,
+                network,
+            )
+            .unwrap_or_default(),
         tls: tls(&mut t, report),
     };
     let at = t.at;

@@ -1,14 +1,19 @@
 //! The protocols. One folder each; this file holds what they share and the `match`es that choose
 //! among them, each naming its variants so that a new protocol cannot slip through.
 
+pub mod answering;
 pub mod anthropic;
+pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;
+pub mod images;
 pub mod models;
 mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod peek;
+pub mod sealed;
+pub mod translate;
 
 use std::time::Duration;
 
@@ -18,6 +23,7 @@ use serde_json::Value;
 pub use endpoint::{Endpoint, Expect, Operation, Surface};
 pub use peek::Peek;
 
+pub use crate::base::UpstreamError;
 use crate::base::{Fault, Usage};
 use crate::wire::edit::Edit;
 use crate::wire::sse;
@@ -45,19 +51,6 @@ pub enum Opening {
     End,
     /// Not this protocol.
     Garbage,
-}
-
-/// An error as an upstream wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamError {
-    /// The HTTP status that the error means, also where it came inside a 200.
-    pub status: u16,
-    pub message: String,
-    /// The provider's own word for it.
-    pub kind: Option<String>,
-    pub retry_after: Option<Duration>,
-    /// The provider means the channel's credential, whatever the status.
-    pub bad_credential: bool,
 }
 
 impl Dialect {
@@ -153,13 +146,6 @@ impl Dialect {
     }
 }
 
-impl UpstreamError {
-    /// Is this the request's own fault, so that no other channel would do better?
-    pub fn is_clients_fault(&self) -> bool {
-        !self.bad_credential && matches!(self.status, 400 | 404 | 405 | 409 | 413 | 415 | 422)
-    }
-}
-
 impl Surface {
     /// The body of an error response on this surface.
     pub fn error_body(self, fault: &Fault, request_id: &str) -> Bytes {
@@ -190,6 +176,19 @@ impl Operation {
             Dialect::Gemini => gemini::error_event(fault),
         }
     }
+}
+
+/// Does this request header speak of one protocol or its SDK, so that it means nothing to the provider of another?
+pub fn is_protocol_header(name: &str) -> bool {
+    const STARTS: [&str; 5] = [
+        "anthropic-",
+        "openai-",
+        "x-goog-",
+        "x-stainless-",
+        "x-gemini-",
+    ];
+    matches!(name, "content-type" | "accept" | "http-referer" | "x-title")
+        || STARTS.iter().any(|start| name.starts_with(start))
 }
 
 /// A number of tokens as somebody wrote it: some write floats, and a broken one must spoil no sum.

@@ -82,6 +82,28 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
+/// A value of a query without its percent signs.
+fn decode(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let hex = behind
+            .get(..2)
+            .and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A page of at most `size` behind `after`, and whether more follow.
 fn page<'a>(
     ids: &'a [String],
@@ -93,9 +115,11 @@ fn page<'a>(
         .and_then(|size| size.parse().ok())
         .unwrap_or(default)
         .clamp(1, 1000);
-    let from = after
-        .and_then(|after| ids.iter().position(|id| id == after))
-        .map_or(0, |at| at + 1);
+    // They are sorted: a page goes on behind its mark even where the model itself has gone.
+    let from = after.map_or(0, |after| {
+        let after = decode(after);
+        ids.partition_point(|id| *id <= after)
+    });
     let to = (from + size).min(ids.len());
     (&ids[from..to], to < ids.len())
 }
@@ -130,5 +154,16 @@ mod tests {
         let gemini = read(Surface::Gemini, "pageSize=1");
         assert_eq!(gemini["models"][0]["name"], "models/a");
         assert_eq!(gemini["nextPageToken"], "a");
+    }
+
+    #[test]
+    fn a_mark_with_a_slash_is_found_although_clients_encode_it() {
+        let ids: Vec<String> = ["a", "b/c", "d"].map(str::to_owned).to_vec();
+        let read = |query: &str| -> Value {
+            serde_json::from_slice(&list(Surface::Anthropic, &ids, query)).expect("JSON")
+        };
+        assert_eq!(read("limit=1&after_id=b%2Fc")["first_id"], "d");
+        assert_eq!(read("limit=1&after_id=b%2Fd")["first_id"], "d");
+        assert_eq!(read("limit=1&after_id=a%")["first_id"], "b/c");
     }
 }

@@ -46,6 +46,7 @@ fn error_type(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::InvalidJson
         | FaultKind::InvalidRequest
+        | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
         | FaultKind::ModelNotFound
         | FaultKind::EndpointNotFound

@@ -33,6 +33,7 @@ pub struct Metrics {
     pub channel_in_flight: IntGaugeVec,
     pub requests_in_flight: IntGaugeVec,
     pub tap_failures: IntCounterVec,
+    pub dropped_parameters: IntCounterVec,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
 }
@@ -122,6 +123,11 @@ impl Metrics {
                 "torouter_usage_missing_total",
                 "Answers with output whose usage the provider did not state, so that it was estimated.",
                 &["channel"],
+            )?,
+            dropped_parameters: counter(
+                "torouter_dropped_parameters_total",
+                "Parameters that a translation left out, because the platform has nothing like them.",
+                &["surface", "platform", "parameter"],
             )?,
             config_reloads: counter(
                 "torouter_config_reloads_total",

@@ -24,6 +24,7 @@ pub struct Record<'a> {
     pub duration: Duration,
     pub first_token: Option<Duration>,
     pub overhead: Option<Duration>,
+    pub translated: bool,
     /// From the first output to the end.
     pub output_time: Option<Duration>,
     pub usage: Usage,
@@ -57,7 +58,8 @@ pub struct SeriesKey<'a> {
 struct Series {
     requests: IntCounter,
     duration: Histogram,
-    overhead: Histogram,
+    /// By whether the answer was translated.
+    overhead: [Histogram; 2],
     /// Made when first needed: a series that stays at 0 would say something that is not so.
     tokens: [OnceCell<IntCounter>; TOKEN_TYPES.len()],
     first_token: OnceCell<Histogram>,
@@ -86,7 +88,8 @@ impl Series {
             duration: m
                 .duration
                 .with_label_values(&[labels.key, surface, endpoint, stream]),
-            overhead: m.overhead.with_label_values(&[surface, "false"]),
+            overhead: ["false", "true"]
+                .map(|translated| m.overhead.with_label_values(&[surface, translated])),
             tokens: Default::default(),
             first_token: OnceCell::new(),
             output_rate: OnceCell::new(),
@@ -97,7 +100,7 @@ impl Series {
         self.requests.inc();
         self.duration.observe(record.duration.as_secs_f64());
         if let Some(overhead) = record.overhead {
-            self.overhead.observe(overhead.as_secs_f64());
+            self.overhead[usize::from(record.translated)].observe(overhead.as_secs_f64());
         }
         self.count_tokens(record);
         let (m, labels) = (metrics(), &record.series);

@@ -12,6 +12,8 @@ pub mod scrub;
 use std::borrow::Cow;
 
 use crate::base::Fault;
+use crate::dialect::answering::{self, Counterpart};
+use crate::dialect::translate::Target;
 use crate::dialect::{Endpoint, Operation, Peek};
 use crate::wire::edit::Edit;
 
@@ -40,6 +42,8 @@ pub struct Platform {
     pub reason: fn(&Reasoning<'_>) -> Result<Option<Edit>, Fault>,
     /// A header without which the provider refuses, and its value where the client sent none.
     pub default_header: Option<(&'static str, &'static str)>,
+    /// How a request of another protocol is to be written for a model of this platform.
+    pub target: for<'a> fn(&'a str) -> Target<'a>,
 }
 
 /// How a channel's credential is sent.
@@ -75,6 +79,16 @@ pub fn names() -> Vec<&'static str> {
 }
 
 impl Platform {
+    /// How an operation that it does not serve itself can be served all the same.
+    pub fn counterpart(&self, operation: Operation) -> Option<Counterpart> {
+        answering::counterpart(operation, self.serves)
+    }
+
+    /// How a request is to be written for this model.
+    pub fn target<'a>(&self, model: &'a str) -> Target<'a> {
+        (self.target)(model)
+    }
+
     /// The id without a prefix that names this provider.
     pub fn strip_vendor<'a>(&self, model: &'a str) -> &'a str {
         self.vendor
@@ -111,6 +125,52 @@ pub fn upstream_path<'a>(endpoint: &Endpoint<'a>, model: &str) -> Cow<'a, str> {
         }
         _ => endpoint.path.into(),
     }
+}
+
+/// The path and query of an operation that a translation asks for.
+pub fn path_of(operation: Operation, model: &str) -> String {
+    let verb = |verb: &str| format!("/v1beta/models/{}:{verb}", encode(model));
+    match operation {
+        Operation::Messages => "/v1/messages".to_owned(),
+        Operation::MessagesCountTokens => "/v1/messages/count_tokens".to_owned(),
+        Operation::GenerateContent => verb("generateContent"),
+        Operation::StreamGenerateContent => verb("streamGenerateContent?alt=sse"),
+        Operation::CountTokens => verb("countTokens"),
+        Operation::EmbedContent => verb("embedContent"),
+        Operation::BatchEmbedContents => verb("batchEmbedContents"),
+        Operation::Embeddings => "/v1/embeddings".to_owned(),
+        Operation::Responses => "/v1/responses".to_owned(),
+        Operation::Chat
+        | Operation::Completions
+        | Operation::ImagesGenerations
+        | Operation::ImagesEdits
+        | Operation::AudioSpeech
+        | Operation::AudioTranscriptions
+        | Operation::AudioTranslations
+        | Operation::Moderations
+        | Operation::Rerank
+        | Operation::ResponseGet
+        | Operation::ResponseDelete
+        | Operation::ResponseInputItems
+        | Operation::ResponseCancel
+        | Operation::ResponsesCompact
+        | Operation::ResponsesInputTokens
+        | Operation::ModelsList
+        | Operation::ModelGet => "/v1/chat/completions".to_owned(),
+    }
+}
+
+/// A model's id as one segment of a path: a client chose it, and it must not lead elsewhere.
+fn encode(model: &str) -> String {
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Operations of the `OpenAI` family that pass between same-dialect ends.
@@ -178,6 +238,18 @@ mod tests {
             "/v1beta/models/x:generateContent"
         );
         assert_eq!(upstream_path(&endpoint(path, "models"), "models"), path);
+    }
+
+    #[test]
+    fn a_model_in_a_path_leads_nowhere_else() {
+        assert_eq!(
+            path_of(Operation::StreamGenerateContent, "gemini-3"),
+            "/v1beta/models/gemini-3:streamGenerateContent?alt=sse"
+        );
+        assert_eq!(
+            path_of(Operation::GenerateContent, "g/../x?key=1#"),
+            "/v1beta/models/g%2F..%2Fx%3Fkey%3D1%23:generateContent"
+        );
     }
 
     #[test]

@@ -1,7 +1,43 @@
 //! Anything that speaks like `OpenAI`: vLLM, Ollama, `DeepSeek`, Groq and the rest. A new one needs
 //! only a channel in the config.
 
+use crate::dialect::openai_chat::{self, Flavor, History, ReasoningField, WebSearch};
+use crate::dialect::translate::Target;
+
 use super::{Auth, Platform, is_openai_operation, openai};
+
+static FLAVOR: Flavor = Flavor {
+    reasoning: ReasoningField::Effort,
+    refuses_effort: false,
+    max_tokens: "max_tokens",
+    developer: false,
+    history: History::ReasoningContent,
+    refusal: false,
+    cache_control: false,
+    file_urls: false,
+    audio_formats: &["wav", "mp3"],
+    video: false,
+    tool_media: false,
+    image_output: false,
+    audio_output: false,
+    custom_tools: false,
+    allowed_tools: false,
+    web_search: WebSearch::None,
+    top_k: true,
+    n: true,
+    verbosity: false,
+    service_tier: false,
+    stops: usize::MAX,
+    longest_id: 40,
+};
+
+fn target(model: &str) -> Target<'_> {
+    Target::OpenAiChat(openai_chat::Target {
+        model,
+        flavor: &FLAVOR,
+        reasons: false,
+    })
+}
 
 pub static PLATFORM: Platform = Platform {
     name: "openai-compatible",
@@ -16,4 +52,5 @@ pub static PLATFORM: Platform = Platform {
     serves: is_openai_operation,
     reason: openai::reason,
     default_header: None,
+    target,
 };

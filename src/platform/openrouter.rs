@@ -2,7 +2,8 @@
 
 use super::{Auth, Platform, Reasoning};
 use crate::base::Fault;
-use crate::dialect::openai_chat::{self, ReasoningField};
+use crate::dialect::openai_chat::{self, Flavor, History, ReasoningField, WebSearch};
+use crate::dialect::translate::Target;
 use crate::dialect::{Operation, openai_responses};
 use crate::wire::edit::Edit;
 
@@ -19,7 +20,41 @@ pub static PLATFORM: Platform = Platform {
     serves,
     reason,
     default_header: None,
+    target,
 };
+
+static FLAVOR: Flavor = Flavor {
+    reasoning: ReasoningField::Object,
+    refuses_effort: false,
+    max_tokens: "max_tokens",
+    developer: false,
+    history: History::ReasoningDetails,
+    refusal: true,
+    cache_control: true,
+    file_urls: true,
+    audio_formats: &["wav", "mp3", "flac", "m4a", "ogg", "aac", "aiff", "pcm16"],
+    video: true,
+    tool_media: true,
+    image_output: true,
+    audio_output: false,
+    custom_tools: false,
+    allowed_tools: false,
+    web_search: WebSearch::Plugin,
+    top_k: true,
+    n: false,
+    verbosity: true,
+    service_tier: true,
+    stops: 4,
+    longest_id: usize::MAX,
+};
+
+fn target(model: &str) -> Target<'_> {
+    Target::OpenAiChat(openai_chat::Target {
+        model,
+        flavor: &FLAVOR,
+        reasons: false,
+    })
+}
 
 fn serves(operation: Operation) -> bool {
     matches!(

@@ -70,6 +70,19 @@ pub async fn hello(session: &mut Session, x: &mut Exchange) -> Result<()> {
     write(session, head, Bytes::new()).await
 }
 
+/// An answer that no provider was asked for: a count.
+pub async fn local(session: &mut Session, x: &mut Exchange, body: Bytes) -> Result<()> {
+    x.status = 200;
+    let mut head = ResponseHeader::build(200, Some(6))?;
+    head.insert_header("content-type", "application/json")?;
+    head.set_content_length(body.len())?;
+    // Counted without the provider's own vocabulary.
+    head.insert_header("x-torouter-estimated", "true")?;
+    identify(&mut head, x.surface, &x.request_id)?;
+    x.response_bytes = body.len() as u64;
+    write(session, head, body).await
+}
+
 /// The models that the key may call, one or all.
 pub async fn models(session: &mut Session, x: &mut Exchange, id: Option<&str>) -> Result<()> {
     let Some(key) = x.key.clone() else {

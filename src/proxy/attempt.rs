@@ -2,15 +2,19 @@
 //! made anew for the next attempt.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use super::exchange::Asked;
+use super::fetch::fetch;
 use super::judge::Judge;
 use super::relay::Relay;
 use crate::base::{Fault, FaultKind, Outcome};
-use crate::dialect::{Expect, Operation, UpstreamError, openai_chat};
+use crate::chat::{Loss, loss};
+use crate::config::Server;
+use crate::dialect::answering::{self, Answering, Question, Rendering};
+use crate::dialect::{Expect, Operation, UpstreamError, openai_chat, sealed};
 use crate::meter::Tap;
 use crate::platform::{self, Reasoning};
 use crate::route::{Channel, Claim};
@@ -52,6 +56,11 @@ pub struct Attempt {
     pub model: String,
     /// The request's body as this channel gets it.
     pub body: Bytes,
+    /// What the channel is asked for, and what a good answer of it looks like.
+    pub operation: Operation,
+    pub expect: Expect,
+    /// The channel speaks another protocol.
+    pub translation: Option<Box<Translation>>,
     pub started: Instant,
     pub answer: Answer,
     /// Only for event streams.
@@ -65,15 +74,134 @@ pub struct Attempt {
     ended: bool,
 }
 
+/// A request that goes out in another protocol than it came in, and its answer on the way back.
+pub struct Translation {
+    pub answering: Answering,
+    /// Path and query at the provider.
+    pub path: String,
+    /// Headers without which the provider would not understand the body.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// What was left out.
+    pub losses: Vec<Loss>,
+}
+
+impl Translation {
+    /// The value of `x-torouter-dropped`.
+    pub fn dropped(&self) -> Option<http::HeaderValue> {
+        http::HeaderValue::try_from(loss::header(&self.losses)?).ok()
+    }
+}
+
+/// What a channel that was chosen does with the request.
+pub enum Made {
+    Attempt(Box<Attempt>),
+    /// Nobody needs to be asked: the answer itself.
+    Local(Bytes),
+}
+
 impl Attempt {
     /// Renders the request for the channel.
-    pub fn new(claim: Claim, asked: &Asked, body: &Bytes) -> std::result::Result<Self, Fault> {
+    pub async fn make(
+        claim: Claim,
+        asked: &Asked,
+        body: &Bytes,
+        server: &Server,
+    ) -> std::result::Result<Made, Fault> {
+        let platform = claim.channel().config.platform;
+        if (platform.serves)(asked.operation) {
+            Self::verbatim(claim, asked, body).map(|attempt| Made::Attempt(Box::new(attempt)))
+        } else {
+            Self::translated(claim, asked, body, server).await
+        }
+    }
+
+    async fn translated(
+        claim: Claim,
+        asked: &Asked,
+        body: &Bytes,
+        server: &Server,
+    ) -> std::result::Result<Made, Fault> {
         let channel = claim.channel().clone();
-        let routed = channel.route(&asked.target);
-        let (model, reason) = routed.map_or_else(
-            || (asked.target.clone(), false),
-            |routed| (routed.model.into_owned(), routed.reason),
-        );
+        let platform = channel.config.platform;
+        let (model, reason) = route(&channel, asked);
+        let Some(counterpart) = platform.counterpart(asked.operation) else {
+            return Err(Fault::new(
+                FaultKind::EndpointNotFound,
+                "No channel of this group serves this endpoint for this model.",
+            ));
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let mut question = Question {
+            operation: asked.operation,
+            body,
+            stream: asked.stream,
+            array: asked.expect == Expect::JsonArray,
+            model: &asked.model,
+            reason,
+            now: now.unwrap_or_default().as_secs(),
+            fetched: &[],
+        };
+        let target = platform.target(&model);
+        let fetched;
+        if (channel.config.fetch_media || server.fetch_media) && asked.operation.generates() {
+            let urls = answering::foreign_urls(&question, &target);
+            fetched = fetch(urls, &server.fetch_media_from).await?;
+            question.fetched = &fetched;
+        }
+        let translated = match answering::render(&question, &target, counterpart)? {
+            Rendering::Local(body) => return Ok(Made::Local(body.into())),
+            Rendering::Upstream(translated) => *translated,
+        };
+        let operation = translated.operation;
+        let expect = if translated.stream {
+            Expect::Sse
+        } else {
+            Expect::Json
+        };
+        let mut losses = translated.rendered.losses;
+        losses.extend(asked.header_losses());
+        let translation = Translation {
+            answering: translated.answering,
+            path: platform::path_of(operation, &model),
+            headers: translated.rendered.headers,
+            losses,
+        };
+        Ok(Made::Attempt(Box::new(Self {
+            body: translated.rendered.body.into(),
+            operation,
+            expect,
+            translation: Some(Box::new(translation)),
+            relay: None,
+            tap: Tap::new(operation.dialect(), translated.stream),
+            ..Self::begin(claim, model)
+        })))
+    }
+
+    /// One that has nothing to send yet.
+    fn begin(claim: Claim, model: String) -> Self {
+        Self {
+            channel: claim.channel().clone(),
+            _claim: claim,
+            model,
+            body: Bytes::new(),
+            operation: Operation::Chat,
+            expect: Expect::Json,
+            translation: None,
+            started: Instant::now(),
+            answer: Answer::Waiting,
+            relay: None,
+            tap: Tap::new(crate::dialect::Dialect::OpenAiChat, false),
+            upstream_request_id: None,
+            again: None,
+            addresses_failed: 0,
+            ended: false,
+        }
+    }
+
+    /// The same protocol on both sides: the client's bytes, but for what must change.
+    fn verbatim(claim: Claim, asked: &Asked, body: &Bytes) -> std::result::Result<Self, Fault> {
+        let channel = claim.channel().clone();
+        let (model, reason) = route(&channel, asked);
         let mut edits: Vec<Edit> = Vec::new();
         let mut withhold_usage = false;
         if let Some(peek) = &asked.peek {
@@ -104,21 +232,27 @@ impl Attempt {
                 edits.push(edit);
                 withhold_usage = true;
             }
+            if asked.operation.generates() {
+                edits.extend(sealed::edits(asked.operation.dialect(), body));
+            }
         }
         Ok(Self {
-            _claim: claim,
             body: edit::apply(body, &mut edits),
-            model,
-            started: Instant::now(),
-            answer: Answer::Waiting,
+            operation: asked.operation,
+            expect: asked.expect,
             relay: (asked.expect == Expect::Sse).then(|| Relay::new(withhold_usage)),
             tap: Tap::new(asked.operation.dialect(), asked.expect == Expect::Sse),
-            upstream_request_id: None,
-            again: None,
-            addresses_failed: 0,
-            ended: false,
-            channel,
+            ..Self::begin(claim, model)
         })
+    }
+
+    /// Is what the client gets a stream whose last byte ended an event?
+    pub fn at_boundary(&self) -> bool {
+        match (&self.relay, &self.translation) {
+            (Some(relay), _) => relay.at_boundary,
+            // A translation writes whole events only.
+            (None, translation) => translation.is_some(),
+        }
     }
 
     /// Did the upstream begin an answer with a good status?
@@ -135,6 +269,14 @@ impl Attempt {
             .report(outcome, wait, self.started, Instant::now());
         true
     }
+}
+
+/// How the channel calls the model, and whether its name asked for reasoning.
+fn route(channel: &Channel, asked: &Asked) -> (String, bool) {
+    channel.route(&asked.target).map_or_else(
+        || (asked.target.clone(), false),
+        |routed| (routed.model.into_owned(), routed.reason),
+    )
 }
 
 /// How a refusal counts, and whether another channel may do better.

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::attempt::Attempt;
 use super::latch::Latch;
 use crate::base::{Fault, Outcome};
-use crate::dialect::{Expect, Operation, Peek, Surface};
+use crate::chat::Loss;
+use crate::dialect::{Expect, Operation, Peek, Surface, translate};
 use crate::gate::Key;
 use crate::meter::{Record, SeriesKey, metrics};
 use crate::route::Plan;
@@ -37,9 +40,16 @@ pub struct Asked {
     pub stream: bool,
     pub expect: Expect,
     pub body_bytes: u64,
+    /// The client asked for features by a header that only its own protocol knows.
+    pub has_betas: bool,
 }
 
 impl Asked {
+    /// What a translation leaves out of the headers.
+    pub fn header_losses(&self) -> Option<Loss> {
+        self.has_betas.then(|| Loss::cosmetic("anthropic-beta"))
+    }
+
     /// The path without the mount.
     pub fn path(&self) -> &str {
         self.raw_path.strip_prefix("/api").unwrap_or(&self.raw_path)
@@ -61,7 +71,9 @@ pub struct Exchange {
     pub latch: Option<Arc<Latch>>,
     pub asked: Option<Asked>,
     pub plan: Plan,
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Box<Attempt>>,
+    /// The answer, where no provider needs to be asked.
+    pub local: Option<Bytes>,
     /// Why the last attempt failed: the client's answer, when no other follows.
     pub failure: Option<Fault>,
     /// What the client is to be told, where that is no failure of a channel.
@@ -97,6 +109,7 @@ impl Exchange {
             asked: None,
             plan: Plan::default(),
             attempt: None,
+            local: None,
             failure: None,
             refused: None,
             body_wait: Duration::ZERO,
@@ -145,13 +158,14 @@ impl Exchange {
             self.error = Some("client_closed_request");
         }
         let whole = self.error.is_none();
-        if self.attempt.as_ref().is_some_and(Attempt::has_answer) {
+        if self.attempt.as_deref().is_some_and(Attempt::has_answer) {
             // The client's leaving is not the channel's doing.
             self.end_attempt(Outcome::Ok, None);
         }
         let (usage, estimated) = self.usage(whole);
+        self.count_losses();
         let now = Instant::now();
-        let attempt = self.attempt.as_ref();
+        let attempt = self.attempt.as_deref();
         let channel = attempt.map(|attempt| &attempt.channel);
         let asked = self.asked.as_ref();
         if let (true, Some(channel)) = (estimated, channel) {
@@ -188,6 +202,7 @@ impl Exchange {
             duration: now - self.started,
             first_token: first_output.map(|at| at - self.started),
             overhead: self.own_time,
+            translated: attempt.is_some_and(|attempt| attempt.translation.is_some()),
             output_time: first_output.map(|at| now - at),
             usage,
             estimated,
@@ -201,6 +216,23 @@ impl Exchange {
             response_bytes: self.response_bytes,
         }
         .settle();
+    }
+
+    fn count_losses(&self) {
+        let attempt = self.attempt.as_deref();
+        let Some((attempt, translation)) =
+            attempt.and_then(|a| Some((a, a.translation.as_deref()?)))
+        else {
+            return;
+        };
+        let platform = attempt.channel.config.platform.name;
+        for loss in &translation.losses {
+            let parameter = translate::parameter_label(&loss.path);
+            metrics()
+                .dropped_parameters
+                .with_label_values(&[self.surface.name(), platform, parameter])
+                .inc();
+        }
     }
 
     fn usage(&self, whole: bool) -> (crate::base::Usage, bool) {

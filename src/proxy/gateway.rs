@@ -15,7 +15,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::answer;
-use super::attempt::{Again, Attempt, timeout_fault};
+use super::attempt::{Again, Attempt, Made, timeout_fault};
 use super::exchange::Exchange;
 use super::heads;
 use super::intake::{self, Intake, Stop};
@@ -92,14 +92,27 @@ impl ProxyHttp for Gateway {
                 return Error::err(ErrorType::InternalError);
             };
             let channel = claim.channel().clone();
-            let attempt = match Attempt::new(claim, asked, &latch.body()) {
-                Ok(attempt) => attempt,
-                Err(fault) => {
-                    x.refused = Some(fault);
-                    return Error::err(REFUSED);
-                }
-            };
+            let attempt =
+                match Attempt::make(claim, asked, &latch.body(), &x.world.config.server).await {
+                    Ok(Made::Attempt(attempt)) => attempt,
+                    Ok(Made::Local(body)) => {
+                        x.local = Some(body);
+                        x.plan.skip();
+                        return Error::err(REFUSED);
+                    }
+                    // Another channel may have what this one lacks.
+                    Err(fault) if fault.kind == FaultKind::UnsupportedParameter => {
+                        x.plan.skip();
+                        x.failure.get_or_insert(fault);
+                        continue;
+                    }
+                    Err(fault) => {
+                        x.refused = Some(fault);
+                        return Error::err(REFUSED);
+                    }
+                };
             latch.begin_attempt(channel.config.timeouts);
+            x.failure = None;
             x.attempt = Some(attempt);
             channel.be_looked_up().await;
             if let Some(peer) = channel.peer() {
@@ -261,6 +274,12 @@ impl ProxyHttp for Gateway {
             let _ = end_stream(session, x).await;
             return told(x.status);
         }
+        if let Some(body) = x.local.take() {
+            if answer::local(session, x, body).await.is_err() {
+                x.client_left = true;
+            }
+            return told(x.status);
+        }
         let fault = x.refused.take().or_else(|| x.failure.take());
         let fault = fault.unwrap_or_else(|| {
             tracing::error!(
@@ -324,15 +343,12 @@ fn pick(x: &mut Exchange) -> std::result::Result<Claim, Option<Fault>> {
     let group = &world.groups[key.group];
     let model = (!asked.target.is_empty()).then_some(asked.target.as_str());
     match group.pick(&mut x.plan, asked.operation, model, Instant::now()) {
-        Pick::Channel(claim) => {
-            x.failure = None;
-            Ok(claim)
-        }
+        Pick::Channel(claim) => Ok(claim),
         Pick::Exhausted => Err(None),
         Pick::NoOperation => Err(Some(Fault::new(
             FaultKind::EndpointNotFound,
             format!(
-                "No channel of the group '{}' serves {} in this API's own dialect.",
+                "No channel of the group '{}' serves {}.",
                 group.name,
                 asked.operation.name()
             ),

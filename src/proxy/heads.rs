@@ -9,13 +9,14 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use super::answer;
 use super::attempt::Attempt;
 use super::exchange::{Asked, Exchange};
-use crate::dialect::{Endpoint, Surface};
+use crate::dialect::{Endpoint, Expect, Surface, is_protocol_header};
 use crate::platform;
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-torouter-channel");
 const MODEL: HeaderName = HeaderName::from_static("x-torouter-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-torouter-attempts");
 const UPSTREAM_ID: HeaderName = HeaderName::from_static("x-torouter-upstream-request-id");
+const DROPPED: HeaderName = HeaderName::from_static("x-torouter-dropped");
 const TIMING: HeaderName = HeaderName::from_static("server-timing");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -72,8 +73,15 @@ pub fn for_upstream(
     let config = &attempt.channel.config;
     let mut headers = HeaderMap::with_capacity(head.headers.len() + 4 + config.headers.len());
     headers.insert(header::HOST, attempt.channel.host.clone());
+    let translation = attempt.translation.as_deref();
     for (name, value) in &head.headers {
-        if goes_upstream(name.as_str()) && !config.platform.is_account_header(name.as_str()) {
+        let goes = match translation {
+            None => {
+                goes_upstream(name.as_str()) && !config.platform.is_account_header(name.as_str())
+            }
+            Some(_) => goes_upstream(name.as_str()) && !is_protocol_header(name.as_str()),
+        };
+        if goes {
             headers.append(name.clone(), value.clone());
         }
     }
@@ -89,6 +97,15 @@ pub fn for_upstream(
         && !headers.contains_key(name)
     {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Some(translation) = translation {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        for (name, value) in &translation.headers {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
     }
     for (name, value) in &config.headers {
         headers.insert(name.clone(), value.clone());
@@ -116,6 +133,12 @@ fn upstream_uri(uri: &Uri, attempt: &Attempt, asked: &Asked, surface: Surface) -
         model: asked.path_model.as_deref(),
     };
     let base = &attempt.channel.config.base.path;
+    if let Some(translation) = &attempt.translation {
+        return Uri::try_from(format!("{base}{}", translation.path)).or_err(
+            pingora_core::ErrorType::InternalError,
+            "the upstream's path is not valid",
+        );
+    }
     let path = platform::upstream_path(&endpoint, &attempt.model);
     let unchanged = base.is_empty() && uri.path() == path && uri.authority().is_none();
     if unchanged && uri.query().unwrap_or_default() == asked.query {
@@ -132,6 +155,16 @@ fn upstream_uri(uri: &Uri, attempt: &Attempt, asked: &Asked, surface: Surface) -
     )
 }
 
+/// The type of what a translation writes.
+fn content_type(x: &Exchange) -> HeaderValue {
+    match x.asked.as_ref().map(|asked| asked.expect) {
+        Some(Expect::Sse) => HeaderValue::from_static("text/event-stream; charset=utf-8"),
+        Some(Expect::Json | Expect::JsonArray | Expect::Any) | None => {
+            HeaderValue::from_static("application/json")
+        }
+    }
+}
+
 /// Turns the upstream's head into the one for the client.
 pub fn for_client(head: &mut ResponseHeader, x: &Exchange, version: Version) -> Result<()> {
     let Some(attempt) = &x.attempt else {
@@ -139,12 +172,28 @@ pub fn for_client(head: &mut ResponseHeader, x: &Exchange, version: Version) -> 
     };
     let platform = attempt.channel.config.platform;
     let mut headers = HeaderMap::with_capacity(head.headers.len() + 8);
+    let translation = attempt.translation.as_deref();
     for (name, value) in &head.headers {
-        if goes_to_client(name.as_str()) && !platform.is_private(name.as_str()) {
+        let goes = match translation {
+            None => goes_to_client(name.as_str()) && !platform.is_private(name.as_str()),
+            Some(_) => matches!(
+                name.as_str(),
+                "date" | "retry-after" | "content-length" | "transfer-encoding" | "cache-control"
+            ),
+        };
+        if goes {
             headers.append(name.clone(), value.clone());
         }
     }
-    if attempt.relay.is_some() && headers.remove(header::CONTENT_LENGTH).is_some() {
+    if let Some(translation) = translation {
+        headers.insert(header::CONTENT_TYPE, content_type(x));
+        if let Some(dropped) = translation.dropped() {
+            headers.insert(DROPPED, dropped);
+        }
+    }
+    let is_stream =
+        attempt.relay.is_some() || (translation.is_some() && attempt.expect == Expect::Sse);
+    if is_stream && headers.remove(header::CONTENT_LENGTH).is_some() {
         // A stream may get longer by a comment or an error, or shorter by a chunk.
         headers.insert(
             header::TRANSFER_ENCODING,

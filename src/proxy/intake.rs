@@ -69,7 +69,10 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
     x.surface = endpoint.surface;
     let operation = endpoint.operation;
     let path_model = endpoint.model.map(str::to_owned);
-    x.asked = Some(asked(&endpoint, path, query));
+    x.asked = Some(Asked {
+        has_betas: head.headers.contains_key("anthropic-beta"),
+        ..asked(&endpoint, path, query)
+    });
     authenticate(session, x)?;
     match operation {
         Operation::ModelsList => return Ok(Intake::Models(None)),
@@ -149,6 +152,7 @@ fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
         stream: false,
         expect: endpoint.operation.expect(false, query),
         body_bytes: 0,
+        has_betas: false,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Judge {
     frames: Frames,
     held: Vec<u8>,
     begun: bool,
+    /// A body is kept whole, up to this size: it is to be translated.
+    keep: Option<usize>,
 }
 
 impl Judge {
@@ -42,7 +44,22 @@ impl Judge {
             frames: Frames::new(MAX_OPENING),
             held: Vec::new(),
             begun: false,
+            keep: None,
         }
+    }
+
+    /// Of an answer that is to be translated: its body is kept whole, up to `limit`.
+    pub fn keeping(dialect: Dialect, expect: Expect, limit: usize) -> Self {
+        Self {
+            keep: Some(limit),
+            ..Self::new(dialect, expect)
+        }
+    }
+
+    /// The body that was kept to be translated, once it is whole.
+    pub fn take_whole(&mut self, end: bool) -> Option<Vec<u8>> {
+        let is_whole = end && self.keep.is_some() && self.expect == Expect::Json;
+        is_whole.then(|| std::mem::take(&mut self.held))
     }
 
     /// `end`: nothing follows.
@@ -98,14 +115,16 @@ impl Judge {
     }
 
     fn whole(&mut self, chunk: &Bytes, end: bool) -> Verdict {
-        let body: &[u8] = if self.held.is_empty() && end {
+        let body: &[u8] = if self.held.is_empty() && end && self.keep.is_none() {
             chunk
         } else {
             self.held.extend_from_slice(chunk);
             &self.held
         };
-        if body.len() > MAX_HELD {
-            return Verdict::Stands;
+        match self.keep {
+            None if body.len() > MAX_HELD => return Verdict::Stands,
+            Some(limit) if body.len() > limit => return Verdict::Bad("the answer is too large"),
+            None | Some(_) => {}
         }
         if !end {
             return Verdict::Hold { begun: false };

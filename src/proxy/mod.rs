@@ -14,11 +14,13 @@
 //! | `upstream` | the answer: taken, judged, passed on, or a reason to move on |
 //! | `judge` | is a 200 an answer? |
 //! | `relay` | what passes after the commit |
+//! | `fetch` | media by URL, where the operator allows it |
 //! | `answer` | the gateway's own answers: errors, models lists |
 
 mod answer;
 mod attempt;
 mod exchange;
+mod fetch;
 mod front;
 mod gateway;
 mod heads;

@@ -13,6 +13,7 @@ use super::exchange::Exchange;
 use super::judge::{Judge, Verdict, is_expected_type};
 use super::replay::NO_ANSWER;
 use crate::base::{Fault, FaultKind, Outcome};
+use crate::dialect::answering::Unusable;
 use crate::dialect::{Expect, UpstreamError};
 use crate::platform::{reset, scrub};
 
@@ -73,19 +74,28 @@ pub fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
     let status = head.status.as_u16();
     if head.status.is_success() {
         let encoded = text("content-encoding").is_some_and(|encoding| encoding != "identity");
-        if encoded || head.status == http::StatusCode::NO_CONTENT {
+        let unreadable = encoded || head.status == http::StatusCode::NO_CONTENT;
+        if unreadable && attempt.translation.is_some() {
+            return Err(bad_response(x, "it cannot be read"));
+        }
+        if unreadable {
             // It was asked not to encode: what cannot be read can only be passed.
             attempt.relay = None;
             attempt.answer = Answer::Passing;
             latch.commit(None);
-        } else if is_expected_type(asked.expect, text("content-type")) {
+        } else if is_expected_type(attempt.expect, text("content-type")) {
             let is_json = is_expected_type(Expect::Json, text("content-type"));
-            let expect = match asked.expect {
+            let expect = match attempt.expect {
                 // Where anything may come, JSON may be an error.
                 Expect::Any if is_json && text("content-type").is_some() => Expect::Json,
                 expect => expect,
             };
-            let judge = Judge::new(asked.operation.dialect(), expect);
+            let dialect = attempt.operation.dialect();
+            let judge = if attempt.translation.is_some() {
+                Judge::keeping(dialect, expect, x.world.config.server.body_limit)
+            } else {
+                Judge::new(dialect, expect)
+            };
             attempt.answer = Answer::Judging(Box::new(judge));
             if asked.expect == Expect::Sse {
                 latch.set_heartbeat(x.world.config.server.heartbeat);
@@ -133,9 +143,15 @@ pub fn receive_body(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) -> Re
             } else {
                 judge.read(body.as_ref(), end)
             };
+            let kept = judge.take_whole(end);
             judged(x, verdict)?;
-            pass(x, body, end);
-            Ok(())
+            match kept {
+                Some(kept) => translate_whole(x, &kept, body),
+                None => {
+                    pass(x, body, end);
+                    Ok(())
+                }
+            }
         }
         Answer::Passing => {
             pass(x, body, end);
@@ -158,12 +174,21 @@ fn judged(x: &mut Exchange, verdict: Verdict) -> Result<()> {
         Verdict::Stands => {
             attempt.answer = Answer::Passing;
             attempt.body = Bytes::new();
-            latch.commit(None);
+            // A whole answer is committed when it is translated: its length must be known.
+            if attempt.translation.is_none() || attempt.expect == Expect::Sse {
+                latch.commit(None);
+            }
             x.first_output = Some(Instant::now());
             Ok(())
         }
         // The client's own fault passes as the provider wrote it.
-        Verdict::Fault(error) if error.is_clients_fault() => judged(x, Verdict::Stands),
+        Verdict::Fault(error) if error.is_clients_fault() && attempt.translation.is_none() => {
+            judged(x, Verdict::Stands)
+        }
+        Verdict::Fault(error) if error.is_clients_fault() => {
+            let credential = credential_of(attempt);
+            Err(tell(x, outcome_of(&error), &error, &credential))
+        }
         Verdict::Fault(error) => {
             let outcome = Outcome::BadResponse;
             let credential = credential_of(attempt);
@@ -192,15 +217,87 @@ fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
     if let Some(chunk) = body.as_ref() {
         attempt.tap.feed(chunk);
     }
-    if let Some(relay) = &mut attempt.relay {
+    if let Some(translation) = &mut attempt.translation {
+        let chunk = body.take().unwrap_or_default();
+        let mut out = Vec::with_capacity(chunk.len() + 256);
+        let broken = translation.answering.feed(&chunk, end, &mut out);
+        if let Some(error) = broken {
+            let credential = credential_of(attempt);
+            let fault = fault_of(outcome_of(&error), &error, error.retry_after, &credential);
+            match x
+                .asked
+                .as_ref()
+                .map(|asked| (asked.expect, asked.operation))
+            {
+                Some((Expect::JsonArray, _)) => {
+                    // What stands open is one array.
+                    out.extend_from_slice(b",\r\n");
+                    out.extend_from_slice(&x.surface.error_body(&fault, &x.request_id));
+                    out.push(b']');
+                }
+                Some((_, operation)) => {
+                    out.extend_from_slice(&operation.error_event(&fault, &x.request_id));
+                }
+                None => {}
+            }
+            x.error = Some("upstream_died");
+            x.end_attempt(Outcome::BadResponse, error.retry_after);
+        }
+        *body = (!out.is_empty()).then(|| out.into());
+        if let Some(latch) = &x.latch {
+            latch.at_boundary.store(true, Relaxed);
+        }
+    } else if let Some(relay) = &mut attempt.relay {
         *body = relay.pass(body.take(), end);
         if let Some(latch) = &x.latch {
             latch.at_boundary.store(relay.at_boundary, Relaxed);
         }
     }
+    let Some(attempt) = &mut x.attempt else {
+        return;
+    };
     if end && attempt.has_answer() {
         x.end_attempt(Outcome::Ok, None);
     }
+}
+
+/// A whole answer, good as far as it was judged, becomes the client's.
+fn translate_whole(x: &mut Exchange, kept: &[u8], body: &mut Option<Bytes>) -> Result<()> {
+    let Some(attempt) = &mut x.attempt else {
+        return Ok(());
+    };
+    attempt.tap.feed(kept);
+    let Some(translation) = &mut attempt.translation else {
+        return Ok(());
+    };
+    match translation.answering.whole(kept) {
+        Ok(out) => {
+            if let Some(latch) = &x.latch {
+                latch.commit(Some(out.len()));
+            }
+            *body = Some(out.into());
+            x.end_attempt(Outcome::Ok, None);
+            Ok(())
+        }
+        Err(Unusable::Error(error)) => judged(x, Verdict::Fault(error)),
+        Err(Unusable::Garbage) => Err(bad_response(x, "it is not of the protocol")),
+        Err(Unusable::Refusal(fault)) => {
+            x.end_attempt(Outcome::Ok, None);
+            x.refused = Some(fault);
+            Err(Error::new_up(ATTEMPT_FAILED))
+        }
+    }
+}
+
+/// The client's own fault, told in its own protocol: what the provider said, with its status.
+fn tell(x: &mut Exchange, outcome: Outcome, error: &UpstreamError, credential: &str) -> Box<Error> {
+    x.end_attempt(outcome, None);
+    let message = scrub::scrub(&error.message, credential);
+    let mut fault = Fault::new(FaultKind::InvalidRequest, message.into_owned());
+    fault.status = error.status;
+    fault.upstream_type.clone_from(&error.kind);
+    x.refused = Some(fault);
+    Error::new_up(ATTEMPT_FAILED)
 }
 
 /// A refusal is whole: the client's fault goes back as it is, another makes the next attempt.
@@ -210,6 +307,14 @@ fn refused(x: &mut Exchange, body: &mut Option<Bytes>) -> Result<()> {
     };
     if refusal.outcome != Outcome::Status4xx {
         return Err(refusal.fail(x));
+    }
+    if x.attempt.as_ref().is_some_and(|a| a.translation.is_some()) {
+        return Err(tell(
+            x,
+            refusal.outcome,
+            &refusal.error,
+            &refusal.credential,
+        ));
     }
     if refusal.text.is_empty() || refusal.text.len() >= MAX_REFUSAL {
         return Err(refusal.tell(x));
@@ -256,8 +361,8 @@ impl Refusal {
 }
 
 fn read_refusal(x: &mut Exchange) -> Option<Refusal> {
-    let dialect = x.asked.as_ref()?.operation.dialect();
     let attempt = x.attempt.as_mut()?;
+    let dialect = attempt.operation.dialect();
     let credential = credential_of(attempt);
     let Answer::Refused { status, wait, body } = &mut attempt.answer else {
         return None;
@@ -338,10 +443,15 @@ pub async fn end_stream(session: &mut Session, x: &mut Exchange) -> Result<()> {
     let (Some(asked), Some(attempt)) = (&x.asked, &x.attempt) else {
         return Ok(());
     };
-    let at_boundary = attempt
-        .relay
+    let told = attempt
+        .translation
         .as_ref()
-        .is_some_and(|relay| relay.at_boundary);
+        .is_some_and(|translation| translation.answering.has_failed());
+    if told {
+        // The provider's own error has been passed on: nothing but the end is missing.
+        return session.write_response_body(Some(Bytes::new()), true).await;
+    }
+    let at_boundary = attempt.at_boundary();
     let is_stream = asked.expect == Expect::Sse && at_boundary;
     let (true, Some(fault)) = (is_stream, &x.failure) else {
         // A message that is not ended tells by itself.

@@ -171,7 +171,8 @@ impl Channel {
     }
 
     pub fn serves_operation(&self, operation: Operation) -> bool {
-        (self.config.platform.serves)(operation)
+        let platform = self.config.platform;
+        (platform.serves)(operation) || platform.counterpart(operation).is_some()
     }
 
     /// May it take a request now?

@@ -38,6 +38,8 @@ struct Member {
 #[derive(Debug, Default)]
 pub struct Plan {
     tried: Vec<u32>,
+    /// Of those, the ones that were never asked.
+    skipped: u32,
 }
 
 /// What the choice came to.
@@ -55,7 +57,12 @@ pub enum Pick {
 
 impl Plan {
     pub fn attempts(&self) -> u32 {
-        self.tried.len() as u32
+        self.tried.len() as u32 - self.skipped
+    }
+
+    /// The channel that was chosen last cannot express the request: it is not asked.
+    pub fn skip(&mut self) {
+        self.skipped += 1;
     }
 }
 
@@ -191,7 +198,7 @@ impl Group {
         model: Option<&str>,
         now: Instant,
     ) -> Pick {
-        if plan.attempts() > 0 {
+        if !plan.tried.is_empty() {
             return Pick::Exhausted;
         }
         if !self
@@ -325,7 +332,7 @@ mod tests {
         let group = group(&[(0, 1)]);
         let now = Instant::now();
         let why = |operation, model| group.pick(&mut Plan::default(), operation, Some(model), now);
-        assert!(matches!(why(Operation::Messages, "m"), Pick::NoOperation));
+        assert!(matches!(why(Operation::ModelsList, "m"), Pick::NoOperation));
         assert!(matches!(why(Operation::Chat, "x"), Pick::NoModel));
         group.members[0].channel.report(
             Outcome::RateLimited,

@@ -4,5 +4,6 @@
 pub mod edit;
 pub mod json;
 pub mod multipart;
+pub mod read;
 pub mod sse;
 pub mod watch;

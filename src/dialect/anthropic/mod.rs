@@ -1,5 +1,30 @@
 //! Anthropic Messages (<https://docs.anthropic.com/en/api/messages>).
 
+mod citation;
+mod depth;
+mod form;
+mod json;
+mod read_answer;
+mod read_request;
+mod read_tools;
+mod read_turns;
+mod samples;
+mod schema;
+mod thought;
+mod write_answer;
+mod write_body;
+mod write_media;
+mod write_request;
+mod write_tools;
+mod write_turns;
+
+pub use read_answer::Reader;
+pub use read_request::{read_count_request, read_request};
+pub use samples::SAMPLES;
+pub use write_answer::Writer;
+pub use write_body::write_answer;
+pub use write_request::write_request;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +40,36 @@ pub const WATCH: Spec = Spec {
     max_depth: 2,
     text: &["text", "partial_json", "thinking"],
 };
+
+/// Whose signatures stand in this protocol's own fields.
+pub const ORIGIN: &str = "anthropic";
+
+/// What a platform knows of the model that a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub model: &'a str,
+    /// `None`: the model cannot think.
+    pub thinking: Option<Thinking>,
+    /// For `max_tokens`, which the protocol demands, where the client set none.
+    pub max_output: u64,
+    /// `output_config.format` makes structured output.
+    pub structured: bool,
+    /// `output_config.effort` is understood.
+    pub effort: bool,
+    pub samples: Sampling,
+    /// The last turn may be the assistant's, to be gone on with.
+    pub prefill: bool,
+}
+
+/// Which parameters of sampling a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    Free,
+    /// `temperature` or `top_p`, not both.
+    OneOf,
+    /// None at all.
+    None,
+}
 
 /// What a provider of this protocol is told to make it think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,17 +159,41 @@ struct ErrorObject<'a> {
     message: &'a str,
     /// Not Anthropic's: the gateway's stable word, which its clients may ignore.
     code: &'static str,
+    /// Another protocol's word for the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<ErrorDetails>,
 }
+
+#[derive(Serialize)]
+struct ErrorDetails {
+    error_code: &'static str,
+}
+
+/// By this word clients learn that they have to send the whole conversation instead of a `thread`.
+const NO_THREADS: &str = "thread_unsupported_request";
 
 /// `{"type":"error","error":{"type","message"},"request_id"}`
 /// (<https://docs.anthropic.com/en/api/errors>)
 pub fn error_body(fault: &Fault, request_id: &str) -> Bytes {
+    let word = fault.upstream_type.as_deref();
+    let upstream_type = word.filter(|word| ERROR_TYPES.contains(word));
     let body = ErrorBody {
         r#type: "error",
         error: ErrorObject {
-            r#type: fault.upstream_type.as_deref().unwrap_or(error_type(fault)),
+            r#type: upstream_type.unwrap_or(error_type(fault)),
+            provider_type: fault
+                .upstream_type
+                .as_deref()
+                .filter(|_| upstream_type.is_none()),
             message: &fault.message,
             code: fault.kind.code(),
+            details: (fault.kind == FaultKind::UnsupportedParameter
+                && fault.param.as_deref() == Some("thread"))
+            .then_some(ErrorDetails {
+                error_code: NO_THREADS,
+            }),
         },
         request_id,
     };
@@ -122,10 +201,30 @@ pub fn error_body(fault: &Fault, request_id: &str) -> Bytes {
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
+/// The words of this protocol. What another provider calls its error stands beside them.
+const ERROR_TYPES: [&str; 10] = [
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "rate_limit_error",
+    "timeout_error",
+    "overloaded_error",
+    "api_error",
+];
+
 fn error_type(fault: &Fault) -> &'static str {
+    match (fault.kind, fault.status) {
+        (FaultKind::InvalidRequest, 404) => return "not_found_error",
+        (FaultKind::InvalidRequest, 413) => return "request_too_large",
+        _ => {}
+    }
     match fault.kind {
         FaultKind::InvalidJson
         | FaultKind::InvalidRequest
+        | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
         | FaultKind::MethodNotAllowed
         | FaultKind::RequestTimeout => "invalid_request_error",
@@ -239,6 +338,11 @@ pub fn reason(body: &[u8], peek: &Peek, thinking: Thinking) -> Result<Option<Edi
     };
     Ok(Some(Edit::insert(peek.front, field)))
 }
+
+#[cfg(test)]
+mod answer_laws;
+#[cfg(test)]
+mod request_laws;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,22 @@
 //! Google's Gemini API (<https://ai.google.dev/api/generate-content>).
 
+mod json;
+mod media;
+mod names;
+mod read_answer;
+mod read_request;
+mod samples;
+mod schema;
+mod sealed;
+mod write_answer;
+mod write_request;
+
+pub use read_answer::Reader;
+pub use read_request::read_request;
+pub use samples::SAMPLES;
+pub use write_answer::{Writer, write_answer};
+pub use write_request::write_request;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,6 +26,9 @@ use super::{Opening, Peek, UpstreamError, is_blank, parse_seconds, tokens};
 use crate::base::{Fault, FaultKind, Usage};
 use crate::wire::edit::Edit;
 use crate::wire::watch::Spec;
+
+/// Whose a signature is that stands in this protocol's own field.
+pub const ORIGIN: &str = "gemini";
 
 pub const WATCH: Spec = Spec {
     capture: "usageMetadata",
@@ -64,6 +84,20 @@ pub enum Thinking {
     Budget,
     /// `thinkingLevel: "high"`
     Level,
+}
+
+/// What the platform knows of the model that a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub model: &'a str,
+    /// `None`: it cannot think.
+    pub thinking: Option<Thinking>,
+    /// A budget of 0 is allowed.
+    pub can_disable: bool,
+    /// The level `minimal` exists.
+    pub minimal_level: bool,
+    /// The third generation: calls in the history must be signed, and results may hold media.
+    pub signed_calls: bool,
 }
 
 #[derive(Deserialize)]
@@ -166,15 +200,22 @@ struct ErrorObject<'a> {
     code: u16,
     message: &'a str,
     status: &'a str,
-    details: [Detail; 1],
+    details: [Detail<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Detail {
+struct Detail<'a> {
     #[serde(rename = "@type")]
     kind: &'static str,
     reason: &'static str,
     domain: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    provider_type: &'a str,
 }
 
 /// `{"error":{"code","message","status","details"}}` (<https://cloud.google.com/apis/design/errors>);
@@ -185,18 +226,21 @@ pub fn error_body(fault: &Fault) -> Bytes {
     } else {
         fault.status
     };
+    let word = fault.upstream_type.as_deref();
+    // The words of this protocol are upper-case; what another provider calls its error stands beside them.
+    let own = word.filter(|word| word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
     let body = ErrorBody {
         error: ErrorObject {
             code,
             message: &fault.message,
-            status: fault
-                .upstream_type
-                .as_deref()
-                .unwrap_or(status_word(fault.kind)),
+            status: own.unwrap_or(status_word(fault)),
             details: [Detail {
                 kind: "type.googleapis.com/google.rpc.ErrorInfo",
                 reason: fault.kind.code(),
                 domain: "torouter",
+                metadata: word
+                    .filter(|_| own.is_none())
+                    .map(|provider_type| Metadata { provider_type }),
             }],
         },
     };
@@ -204,10 +248,16 @@ pub fn error_body(fault: &Fault) -> Bytes {
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
-fn status_word(kind: FaultKind) -> &'static str {
-    match kind {
+fn status_word(fault: &Fault) -> &'static str {
+    match (fault.kind, fault.status) {
+        (FaultKind::InvalidRequest, 404) => return "NOT_FOUND",
+        (FaultKind::InvalidRequest, 403) => return "PERMISSION_DENIED",
+        _ => {}
+    }
+    match fault.kind {
         FaultKind::InvalidJson
         | FaultKind::InvalidRequest
+        | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
         | FaultKind::MethodNotAllowed
         | FaultKind::TooLarge => "INVALID_ARGUMENT",

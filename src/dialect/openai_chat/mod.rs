@@ -1,6 +1,32 @@
 //! `OpenAI` Chat Completions (<https://platform.openai.com/docs/api-reference/chat>), and what is built
 //! like it: completions, embeddings, images, audio.
 
+mod calls;
+mod detail;
+mod emit;
+mod flavor;
+mod loose;
+mod read_answer;
+mod read_choice;
+mod read_media;
+mod read_request;
+mod read_tools;
+mod read_turns;
+mod samples;
+mod write_answer;
+mod write_media;
+mod write_request;
+mod write_stream;
+mod write_turns;
+
+pub use flavor::{Flavor, History, Target, WebSearch};
+pub use read_answer::Reader;
+pub use read_request::read_request;
+pub use samples::SAMPLES;
+pub use write_answer::write_answer;
+pub use write_request::write_request;
+pub use write_stream::Writer;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -14,6 +40,9 @@ use crate::base::Fault;
 use crate::wire::edit::Edit;
 use crate::wire::sse;
 use crate::wire::watch::Spec;
+
+/// Whose signatures stand in this protocol's own fields: nobody's, as OpenAI shows none.
+pub const ORIGIN: &str = "openai_chat";
 
 pub const WATCH: Spec = Spec {
     capture: "usage",

@@ -1,0 +1,546 @@
+//! A request in the channel's protocol, and the state of its answer on the way back: what the proxy needs of a
+//! translation, whatever the operation.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::translate::{Echo, Reader, Rendered, Target, Writer, write_answer};
+use super::{Dialect, Operation, embeddings, images};
+use crate::base::{Fault, FaultKind, Ids, UpstreamError};
+use crate::chat::{
+    Adapt, Answer, Depth, Event, Fold, Media, Part, PartKind, Request, Source, Thinking, count,
+};
+use crate::wire::json;
+use crate::wire::sse::{self, Frames};
+
+/// A frame larger than this is none that a model made; images come in one.
+const MAX_FRAME: usize = 32 << 20;
+
+/// How an operation is served by a platform that does not have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counterpart {
+    /// By this one of its own.
+    Operation(Operation),
+    /// Here, without asking anybody.
+    Local,
+}
+
+/// What stands in for `operation` on a platform that serves the operations that `serves` names.
+pub fn counterpart(
+    operation: Operation,
+    serves: impl Fn(Operation) -> bool,
+) -> Option<Counterpart> {
+    use Operation as Op;
+    let any = |candidates: &[Op]| {
+        candidates
+            .iter()
+            .copied()
+            .find(|candidate| serves(*candidate))
+            .map(Counterpart::Operation)
+    };
+    match operation {
+        Op::Chat | Op::Messages | Op::GenerateContent | Op::StreamGenerateContent => {
+            any(&[Op::Chat, Op::Messages, Op::GenerateContent])
+        }
+        Op::MessagesCountTokens => any(&[Op::CountTokens]).or(Some(Counterpart::Local)),
+        Op::CountTokens => any(&[Op::MessagesCountTokens]).or(Some(Counterpart::Local)),
+        Op::Embeddings => any(&[Op::BatchEmbedContents]),
+        Op::EmbedContent | Op::BatchEmbedContents => any(&[Op::Embeddings]),
+        Op::ImagesGenerations => any(&[Op::GenerateContent]),
+        Op::Completions
+        | Op::ImagesEdits
+        | Op::AudioSpeech
+        | Op::AudioTranscriptions
+        | Op::AudioTranslations
+        | Op::Moderations
+        | Op::Rerank
+        | Op::Responses
+        | Op::ResponseGet
+        | Op::ResponseDelete
+        | Op::ResponseInputItems
+        | Op::ResponseCancel
+        | Op::ResponsesCompact
+        | Op::ResponsesInputTokens
+        | Op::ModelsList
+        | Op::ModelGet => None,
+    }
+}
+
+/// What a client asked, for a translation.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub operation: Operation,
+    pub body: &'a [u8],
+    pub stream: bool,
+    /// The answer's stream is one JSON array.
+    pub array: bool,
+    /// The model as the client asked for it.
+    pub model: &'a str,
+    /// The name of the model asked for reasoning (`-thinking`).
+    pub reason: bool,
+    /// Unix seconds.
+    pub now: u64,
+    /// Media that were fetched from the URLs in the request.
+    pub fetched: &'a [Fetched],
+}
+
+/// What was found at a URL.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub url: String,
+    pub mime: Option<String>,
+    pub base64: String,
+}
+
+/// The URLs of media in a request for an answer that the target cannot take as such.
+pub fn foreign_urls(question: &Question<'_>, target: &Target<'_>) -> Vec<String> {
+    let dialect = question.operation.dialect();
+    let Ok(request) = dialect.read_request(question.body, question.stream) else {
+        return Vec::new();
+    };
+    let mut urls: Vec<String> = Vec::new();
+    for turn in &request.turns {
+        each_media(&turn.parts, &mut |media| {
+            if let Source::Url(url) = &media.source
+                && !target.takes_url(media.kind, url)
+                && !urls.iter().any(|known| *known == **url)
+            {
+                urls.push(url.clone().into_owned());
+            }
+        });
+    }
+    urls
+}
+
+fn each_media(parts: &[Part<'_>], seen: &mut dyn FnMut(&Media<'_>)) {
+    for part in parts {
+        match &part.kind {
+            PartKind::Media(media) => seen(media),
+            PartKind::ToolResult(result) => each_media(&result.content, seen),
+            PartKind::Text { .. }
+            | PartKind::Reasoning(_)
+            | PartKind::ToolCall(_)
+            | PartKind::Refusal(_) => {}
+        }
+    }
+}
+
+/// Puts what was fetched in the place of its URL.
+fn put_in<'a>(parts: &mut [Part<'a>], fetched: &'a [Fetched]) {
+    for part in parts {
+        match &mut part.kind {
+            PartKind::Media(media) => {
+                let Source::Url(url) = &media.source else {
+                    continue;
+                };
+                if let Some(found) = fetched.iter().find(|f| f.url == **url) {
+                    if let Some(mime) = &found.mime {
+                        media.mime = Some(mime.as_str().into());
+                    }
+                    media.source = Source::Base64(found.base64.as_str().into());
+                }
+            }
+            PartKind::ToolResult(result) => put_in(&mut result.content, fetched),
+            PartKind::Text { .. }
+            | PartKind::Reasoning(_)
+            | PartKind::ToolCall(_)
+            | PartKind::Refusal(_) => {}
+        }
+    }
+}
+
+/// The request for the channel, and how to bring its answer back.
+#[derive(Debug)]
+pub struct Translated {
+    pub operation: Operation,
+    pub stream: bool,
+    pub rendered: Rendered,
+    pub answering: Answering,
+}
+
+#[derive(Debug)]
+pub enum Rendering {
+    Upstream(Box<Translated>),
+    /// The answer itself.
+    Local(Vec<u8>),
+}
+
+/// Renders the request for a platform that lacks its operation.
+pub fn render(
+    question: &Question<'_>,
+    target: &Target<'_>,
+    counterpart: Counterpart,
+) -> Result<Rendering, Fault> {
+    use Operation as Op;
+    match (question.operation, counterpart) {
+        (Op::MessagesCountTokens | Op::CountTokens, Counterpart::Local) => {
+            let tokens = count::request(&read_count(question)?);
+            Ok(Rendering::Local(write_count(question.operation, tokens)))
+        }
+        (Op::MessagesCountTokens | Op::CountTokens, Counterpart::Operation(operation)) => {
+            render_count(question, target, operation)
+        }
+        (Op::Embeddings | Op::EmbedContent | Op::BatchEmbedContents, _) => {
+            let (rendered, asked) = embeddings::write_request(
+                question.operation,
+                question.body,
+                target.dialect(),
+                target.model(),
+            )?;
+            let operation = match counterpart {
+                Counterpart::Operation(operation) => operation,
+                Counterpart::Local => question.operation,
+            };
+            let kind = Kind::Embeddings(asked);
+            Ok(upstream(
+                operation,
+                false,
+                rendered,
+                Answering::new(question, kind),
+            ))
+        }
+        (Op::ImagesGenerations, _) => {
+            let rendered = images::write_request(question.body)?;
+            let reader = Reader::new(target.dialect(), Ids::random());
+            let kind = Kind::Image(reader.ok_or_else(unreadable)?);
+            let operation = target.operation(false);
+            Ok(upstream(
+                operation,
+                false,
+                rendered,
+                Answering::new(question, kind),
+            ))
+        }
+        _ => render_chat(question, target),
+    }
+}
+
+fn unreadable() -> Fault {
+    Fault::new(
+        FaultKind::EndpointNotFound,
+        "No channel of this group serves this API for this model.",
+    )
+}
+
+fn upstream(
+    operation: Operation,
+    stream: bool,
+    rendered: Rendered,
+    answering: Answering,
+) -> Rendering {
+    Rendering::Upstream(Box::new(Translated {
+        operation,
+        stream,
+        rendered,
+        answering,
+    }))
+}
+
+fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering, Fault> {
+    let client = question.operation.dialect();
+    let mut request = client.read_request(question.body, question.stream)?;
+    if question.reason && request.thinking.is_none_or(|t| t.depth.is_none()) {
+        request.thinking = Some(Thinking {
+            depth: Some(Depth::Dynamic),
+            show: Some(true),
+        });
+    }
+    if !question.fetched.is_empty() {
+        for turn in &mut request.turns {
+            put_in(&mut turn.parts, question.fetched);
+        }
+    }
+    let mut rendered = target.write_request_for(&request, Some(client))?;
+    let ids = Ids::random();
+    let echo = Echo {
+        ids: Some(ids.clone()),
+        model: question.model.to_owned(),
+        now: question.now,
+        include_usage: request.include_usage,
+        legacy_functions: request.legacy_functions,
+        input_estimate: if question.stream && client.opens_with_usage() {
+            count::request(&request)
+        } else {
+            0
+        },
+        array: question.array,
+        hide_thoughts: client == Dialect::Gemini
+            && request.thinking.and_then(|thinking| thinking.show) != Some(true),
+    };
+    let adapt = Adapt::new(
+        rendered.text_tool.take(),
+        request.custom_tools(),
+        std::mem::take(&mut rendered.renamed),
+    );
+    let reader = Reader::new(target.dialect(), ids).ok_or_else(unreadable)?;
+    let kind = if question.stream {
+        let writer = Writer::new(client, echo).ok_or_else(unreadable)?;
+        Kind::Stream {
+            frames: Frames::new(MAX_FRAME),
+            reader,
+            adapt,
+            writer,
+        }
+    } else {
+        Kind::Whole {
+            reader,
+            adapt,
+            echo,
+        }
+    };
+    let operation = target.operation(question.stream);
+    Ok(upstream(
+        operation,
+        question.stream,
+        rendered,
+        Answering::new(question, kind),
+    ))
+}
+
+/// The state of one answer on its way to the client.
+#[derive(Debug)]
+pub struct Answering {
+    /// The client's protocol.
+    client: Dialect,
+    operation: Operation,
+    model: String,
+    now: u64,
+    kind: Kind,
+    /// It broke: nothing follows.
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stream {
+        frames: Frames,
+        reader: Reader,
+        adapt: Adapt,
+        writer: Writer,
+    },
+    Whole {
+        reader: Reader,
+        adapt: Adapt,
+        echo: Echo,
+    },
+    Embeddings(embeddings::Asked),
+    Image(Reader),
+    Count,
+}
+
+/// Why a whole answer is none.
+#[derive(Debug)]
+pub enum Unusable {
+    /// The provider says that it failed.
+    Error(UpstreamError),
+    /// It is not what the protocol says.
+    Garbage,
+    /// It is an answer, and tells the client that there is none.
+    Refusal(Fault),
+}
+
+impl Answering {
+    fn new(question: &Question<'_>, kind: Kind) -> Self {
+        Self {
+            client: question.operation.dialect(),
+            operation: question.operation,
+            model: question.model.to_owned(),
+            now: question.now,
+            kind,
+            failed: false,
+        }
+    }
+
+    /// Reads on in a stream, and appends what the client gets: whole events. The error, once, with which the provider
+    /// broke it off.
+    pub fn feed(&mut self, chunk: &Bytes, end: bool, out: &mut Vec<u8>) -> Option<UpstreamError> {
+        let Kind::Stream {
+            frames,
+            reader,
+            adapt,
+            writer,
+        } = &mut self.kind
+        else {
+            return None;
+        };
+        if self.failed {
+            return None;
+        }
+        let mut fault = None;
+        let mut sink = |event: Event<'_>| {
+            adapt.event(event, &mut |event| match event {
+                Event::Fault(error) => fault = Some(error),
+                event => writer.event(event, out),
+            });
+        };
+        let pushed = frames.push(chunk, |frame| read_frame(reader, &frame, &mut sink));
+        if pushed.is_err() {
+            fault = Some(oversized());
+        } else if end {
+            let rest = frames.rest();
+            read_frame(reader, &rest, &mut sink);
+            reader.end(&mut sink);
+        }
+        self.failed = fault.is_some();
+        fault
+    }
+
+    /// The provider broke the stream off, and the client has been told.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Turns a whole answer into the client's.
+    pub fn whole(&mut self, body: &[u8]) -> Result<Vec<u8>, Unusable> {
+        match &mut self.kind {
+            Kind::Stream { .. } => Err(Unusable::Garbage),
+            Kind::Whole {
+                reader,
+                adapt,
+                echo,
+            } => {
+                let answer = fold(reader, adapt, body)?;
+                write_answer(self.client, &answer, echo).ok_or(Unusable::Garbage)
+            }
+            Kind::Embeddings(asked) => {
+                embeddings::write_answer(asked, body, &self.model).ok_or(Unusable::Garbage)
+            }
+            Kind::Image(reader) => {
+                let answer = fold(reader, &mut Adapt::default(), body)?;
+                images::write_answer(&answer, self.now).map_err(Unusable::Refusal)
+            }
+            Kind::Count => {
+                let tokens = read_counted(body).ok_or(Unusable::Garbage)?;
+                Ok(write_count(self.operation, tokens))
+            }
+        }
+    }
+}
+
+fn fold(reader: &mut Reader, adapt: &mut Adapt, body: &[u8]) -> Result<Answer, Unusable> {
+    let mut fold = Fold::default();
+    reader.body(body, &mut |event| {
+        adapt.event(event, &mut |event| fold.event(event));
+    });
+    let mut answer = fold.finish();
+    match answer.fault.take() {
+        Some(error) => Err(Unusable::Error(error)),
+        None => Ok(answer),
+    }
+}
+
+fn oversized() -> UpstreamError {
+    UpstreamError {
+        status: 502,
+        message: "The provider sent an event that is too large.".to_owned(),
+        kind: None,
+        retry_after: None,
+        bad_credential: false,
+    }
+}
+
+fn read_frame(reader: &mut Reader, frame: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+    let Some(data) = sse::parse(frame).data else {
+        return;
+    };
+    // Some leave out the blank lines between their events: then each line is one.
+    if data.contains(&b'\n') && serde_json::from_slice::<IgnoredAny>(&data).is_err() {
+        for line in data.split(|&b| b == b'\n') {
+            reader.data(line, sink);
+        }
+    } else {
+        reader.data(&data, sink);
+    }
+}
+
+#[derive(Deserialize)]
+struct Nested<'a> {
+    #[serde(borrow, rename = "generateContentRequest")]
+    #[serde(alias = "generate_content_request")]
+    request: Option<&'a serde_json::value::RawValue>,
+}
+
+/// A count's body is a request, or has one inside.
+fn read_count<'a>(question: &Question<'a>) -> Result<Request<'a>, Fault> {
+    let dialect = question.operation.dialect();
+    let nested: Option<Nested<'a>> = serde_json::from_slice(question.body).ok();
+    let body = nested
+        .and_then(|nested| nested.request)
+        .map_or(question.body, |raw| raw.get().as_bytes());
+    dialect.read_count_request(body)
+}
+
+/// What a request for a count may hold; the rest of a request for an answer is refused there.
+const COUNTED: [&str; 8] = [
+    "cache_control",
+    "model",
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+];
+
+fn render_count(
+    question: &Question<'_>,
+    target: &Target<'_>,
+    operation: Operation,
+) -> Result<Rendering, Fault> {
+    let request = read_count(question)?;
+    let mut rendered = target.write_request(&request)?;
+    rendered.body = match operation {
+        Operation::CountTokens => {
+            let model = json::quote(&format!("models/{}", target.model()));
+            let inner = rendered.body.strip_prefix(b"{").unwrap_or_default();
+            let mut body =
+                format!("{{\"generateContentRequest\":{{\"model\":{model},").into_bytes();
+            body.extend_from_slice(inner);
+            body.push(b'}');
+            body
+        }
+        _ => only(&rendered.body, &COUNTED),
+    };
+    let answering = Answering::new(question, Kind::Count);
+    Ok(upstream(operation, false, rendered, answering))
+}
+
+/// The object with these fields only.
+fn only(body: &[u8], names: &[&str]) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    // The body is our own.
+    let _ = json::scan_object(body, |field| {
+        if names.iter().any(|name| json::key_is(field.key, name)) {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.push(b'"');
+            out.extend_from_slice(field.key);
+            out.extend_from_slice(b"\":");
+            out.extend_from_slice(&body[field.value]);
+        }
+    });
+    out.push(b'}');
+    out
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(alias = "totalTokens")]
+    input_tokens: u64,
+}
+
+fn read_counted(body: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Counted>(body)
+        .ok()
+        .map(|counted| counted.input_tokens)
+}
+
+fn write_count(operation: Operation, tokens: u64) -> Vec<u8> {
+    let name = match operation.dialect() {
+        Dialect::Gemini => "totalTokens",
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => "input_tokens",
+    };
+    format!("{{\"{name}\":{tokens}}}").into_bytes()
+}

@@ -1,0 +1,606 @@
+//! Writes a request for a provider of this protocol. What the provider's flavor has no field for becomes a loss.
+
+use super::ReasoningField;
+use super::emit::{Emit, string};
+use super::flavor::{Target, WebSearch};
+use super::write_turns;
+use crate::base::Fault;
+use crate::chat::{
+    CacheMark, Depth, Effort, Format, Function, Hosted, Loss, Request, ServiceTier, Thinking, Tool,
+    ToolChoice,
+};
+use crate::dialect::translate::Rendered;
+
+pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
+    let mut losses = Vec::new();
+    let mut body = Vec::with_capacity(1024);
+    let mut out = Emit::object(&mut body);
+    out.text("model", target.model);
+    write_turns::messages(&mut out, request, target, &mut losses);
+    tools(&mut out, request, target, &mut losses);
+    format(&mut out, request);
+    thinking(&mut out, request, target, &mut losses);
+    sampling(&mut out, request, target, &mut losses);
+    output(&mut out, request, target, &mut losses);
+    out.end();
+    Ok(Rendered {
+        body,
+        headers: Vec::new(),
+        losses,
+        text_tool: None,
+        renamed: Vec::new(),
+    })
+}
+
+/// `"cache_control":{"type":"ephemeral"}`
+pub(super) fn cache_control(out: &mut Emit<'_>, mark: CacheMark) {
+    out.literal(
+        "cache_control",
+        match mark {
+            CacheMark::FiveMinutes => r#"{"type":"ephemeral"}"#,
+            CacheMark::OneHour => r#"{"type":"ephemeral","ttl":"1h"}"#,
+        },
+    );
+}
+
+fn tools(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
+    let flavor = target.flavor;
+    // Where a choice cannot name several tools, the others are not offered.
+    let only = match &request.tool_choice {
+        Some(ToolChoice::Allowed { names, .. }) if !flavor.allowed_tools => Some(names),
+        Some(_) | None => None,
+    };
+    let functions: Vec<&Function<'_>> = request
+        .tools
+        .iter()
+        .filter_map(|tool| match tool {
+            Tool::Function(f) => Some(f),
+            Tool::Hosted { .. } => None,
+        })
+        .filter(|f| only.is_none_or(|names| names.contains(&f.name)))
+        .collect();
+    if !functions.is_empty() {
+        let mut list = out.nested_list("tools");
+        for f in &functions {
+            tool(list.nested_item(), f, target, losses);
+        }
+        list.end();
+        // Both are refused where there are no tools.
+        if let Some(choice) = &request.tool_choice {
+            tool_choice(out, choice, &functions, target);
+        }
+        if let Some(parallel) = request.parallel_tools {
+            out.yes("parallel_tool_calls", parallel);
+        }
+    }
+    let mut searches = false;
+    for tool in &request.tools {
+        if let Tool::Hosted { kind, .. } = tool {
+            // Its field stands once.
+            let is_search = *kind == Hosted::WebSearch;
+            if !(is_search && searches) {
+                hosted(out, tool, target, losses);
+            }
+            searches |= is_search;
+        }
+    }
+}
+
+fn tool(mut out: Emit<'_>, f: &Function<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
+    let custom = f.custom && target.flavor.custom_tools;
+    let kind = if custom { "custom" } else { "function" };
+    out.text("type", kind);
+    let mut inner = out.nested(kind);
+    inner.text("name", &f.name);
+    inner.text_if("description", f.description.as_deref());
+    if f.custom && !custom {
+        // Its only argument is the text that a free-form tool takes.
+        inner.literal(
+            "parameters",
+            r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#,
+        );
+    } else if !custom {
+        inner.raw_if("parameters", f.parameters.as_deref());
+        if let Some(strict) = f.strict {
+            inner.yes("strict", strict);
+        }
+    }
+    inner.end();
+    match f.cache {
+        Some(mark) if target.flavor.cache_control => cache_control(&mut out, mark),
+        Some(_) => losses.push(Loss::cosmetic("cache_control")),
+        None => {}
+    }
+    out.end();
+}
+
+fn tool_choice(
+    out: &mut Emit<'_>,
+    choice: &ToolChoice<'_>,
+    functions: &[&Function<'_>],
+    target: &Target<'_>,
+) {
+    let named = |mut out: Emit<'_>, name: &str| {
+        let custom =
+            target.flavor.custom_tools && functions.iter().any(|f| f.custom && f.name == name);
+        let kind = if custom { "custom" } else { "function" };
+        out.text("type", kind);
+        let mut inner = out.nested(kind);
+        inner.text("name", name);
+        inner.end();
+        out.end();
+    };
+    match choice {
+        ToolChoice::Auto => out.text("tool_choice", "auto"),
+        ToolChoice::None => out.text("tool_choice", "none"),
+        ToolChoice::Required => out.text("tool_choice", "required"),
+        ToolChoice::Named(name) => named(out.nested("tool_choice"), name),
+        ToolChoice::Allowed { names, required } => {
+            let mode = if *required { "required" } else { "auto" };
+            if !target.flavor.allowed_tools {
+                out.text("tool_choice", mode);
+                return;
+            }
+            let mut choice = out.nested("tool_choice");
+            choice.text("type", "allowed_tools");
+            let mut inner = choice.nested("allowed_tools");
+            inner.text("mode", mode);
+            let mut list = inner.nested_list("tools");
+            for name in names {
+                named(list.nested_item(), name);
+            }
+            list.end();
+            inner.end();
+            choice.end();
+        }
+    }
+}
+
+fn hosted(out: &mut Emit<'_>, tool: &Tool<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
+    let Tool::Hosted {
+        kind,
+        name,
+        allowed_domains,
+        blocked_domains,
+        max_uses,
+    } = tool
+    else {
+        return;
+    };
+    let path = name.clone().into_owned();
+    match (kind, target.flavor.web_search) {
+        (Hosted::WebSearch, WebSearch::Options) => {
+            if !allowed_domains.is_empty() || !blocked_domains.is_empty() {
+                losses.push(Loss::meaning(
+                    path,
+                    "the search of this provider cannot be limited to domains, or kept from them; leave them out.",
+                ));
+            }
+            if max_uses.is_some() {
+                losses.push(Loss::cosmetic("max_uses"));
+            }
+            out.nested("web_search_options").end();
+        }
+        (Hosted::WebSearch, WebSearch::Plugin) => {
+            let mut list = out.nested_list("plugins");
+            let mut plugin = list.nested_item();
+            plugin.text("id", "web");
+            for (field, domains) in [
+                ("include_domains", allowed_domains),
+                ("exclude_domains", blocked_domains),
+            ] {
+                if domains.is_empty() {
+                    continue;
+                }
+                let mut list = plugin.nested_list(field);
+                for domain in domains {
+                    string(list.item(), domain);
+                }
+                list.end();
+            }
+            if let Some(uses) = max_uses {
+                plugin.count("max_uses", *uses);
+            }
+            plugin.end();
+            list.end();
+        }
+        (Hosted::WebSearch, WebSearch::None)
+        | (
+            Hosted::WebFetch | Hosted::CodeExecution | Hosted::Other,
+            WebSearch::None | WebSearch::Options | WebSearch::Plugin,
+        ) => losses.push(Loss::meaning(
+            path,
+            "the provider of this model does not run this tool; leave it out, or offer a function of your own.",
+        )),
+    }
+}
+
+fn format(out: &mut Emit<'_>, request: &Request<'_>) {
+    match &request.format {
+        None => {}
+        Some(Format::Text) => out.literal("response_format", r#"{"type":"text"}"#),
+        Some(Format::JsonObject) => out.literal("response_format", r#"{"type":"json_object"}"#),
+        Some(Format::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        }) => {
+            let mut format = out.nested("response_format");
+            format.text("type", "json_schema");
+            let mut inner = format.nested("json_schema");
+            // The protocol demands one.
+            inner.text("name", name.as_deref().unwrap_or("response"));
+            inner.text_if("description", description.as_deref());
+            inner.literal("schema", schema.get());
+            if let Some(strict) = strict {
+                inner.yes("strict", *strict);
+            }
+            inner.end();
+            format.end();
+        }
+    }
+}
+
+fn effort_word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        // More models know this word than know `max`.
+        Effort::XHigh | Effort::Max => "xhigh",
+    }
+}
+
+fn thinking(
+    out: &mut Emit<'_>,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let Some(Thinking { depth, show }) = request.thinking else {
+        return;
+    };
+    match target.flavor.reasoning {
+        ReasoningField::Effort => {
+            if show == Some(false) {
+                losses.push(Loss::cosmetic("reasoning.exclude"));
+            }
+            let word = match depth {
+                None | Some(Depth::Dynamic) => return,
+                Some(Depth::Off) => "none",
+                Some(Depth::Effort(effort)) => effort_word(effort),
+                Some(Depth::Budget(tokens)) => effort_word(Effort::of_budget(tokens)),
+            };
+            if !target.flavor.refuses_effort || target.reasons {
+                out.text("reasoning_effort", word);
+            } else if word != "none" {
+                losses.push(Loss::cosmetic("reasoning_effort"));
+            }
+        }
+        ReasoningField::Object => {
+            let mut reasoning = out.nested("reasoning");
+            match depth {
+                None => {}
+                Some(Depth::Off) => reasoning.text("effort", "none"),
+                // Its default is not to think, for some models.
+                Some(Depth::Dynamic) => reasoning.yes("enabled", true),
+                Some(Depth::Effort(effort)) => reasoning.text("effort", effort_word(effort)),
+                Some(Depth::Budget(tokens)) => reasoning.count("max_tokens", tokens),
+            }
+            if let Some(show) = show {
+                reasoning.yes("exclude", !show);
+            }
+            reasoning.end();
+        }
+    }
+}
+
+fn sampling(
+    out: &mut Emit<'_>,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let flavor = target.flavor;
+    if let Some(most) = request.max_tokens {
+        out.count(flavor.max_tokens, most);
+    }
+    for (name, value, default) in [
+        ("temperature", &request.temperature, "1"),
+        ("top_p", &request.top_p, "1"),
+        ("presence_penalty", &request.presence_penalty, "0"),
+        ("frequency_penalty", &request.frequency_penalty, "0"),
+    ] {
+        match value {
+            // Reasoning models take the default alone.
+            Some(value) if target.reasons && value.get() != default => {
+                losses.push(Loss::cosmetic(name));
+            }
+            Some(value) => out.literal(name, value.get()),
+            None => {}
+        }
+    }
+    match &request.top_k {
+        Some(k) if flavor.top_k => out.literal("top_k", k.get()),
+        Some(_) => losses.push(Loss::cosmetic("top_k")),
+        None => {}
+    }
+    out.raw_if("seed", request.seed.as_deref());
+    if request.stop.len() > flavor.stops {
+        losses.push(Loss::meaning(
+            "stop",
+            format!(
+                "the provider of this model takes at most {} stop sequences.",
+                flavor.stops
+            ),
+        ));
+    } else if !request.stop.is_empty() {
+        let mut list = out.nested_list("stop");
+        for stop in &request.stop {
+            string(list.item(), stop);
+        }
+        list.end();
+    }
+    match request.n {
+        Some(n) if flavor.n => out.count("n", u64::from(n)),
+        Some(2..) => losses.push(Loss::meaning(
+            "n",
+            "the provider of this model gives one answer to a request; ask several times.",
+        )),
+        Some(_) | None => {}
+    }
+    if let Some(logprobs) = request.logprobs {
+        out.yes("logprobs", true);
+        if let Some(top) = logprobs.top {
+            out.count("top_logprobs", u64::from(top));
+        }
+    }
+}
+
+fn output(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
+    let flavor = target.flavor;
+    match request.service_tier {
+        Some(tier) if flavor.service_tier => out.text(
+            "service_tier",
+            match tier {
+                ServiceTier::Auto => "auto",
+                ServiceTier::Standard => "default",
+                ServiceTier::Flex => "flex",
+                ServiceTier::Priority => "priority",
+            },
+        ),
+        Some(_) => losses.push(Loss::cosmetic("service_tier")),
+        None => {}
+    }
+    out.text_if("user", request.user.as_deref());
+    match &request.verbosity {
+        Some(word) if flavor.verbosity => out.text("verbosity", word),
+        Some(_) => losses.push(Loss::cosmetic("verbosity")),
+        None => {}
+    }
+    match request.cache {
+        Some(mark) if flavor.cache_control => cache_control(out, mark),
+        Some(_) => losses.push(Loss::cosmetic("cache_control")),
+        None => {}
+    }
+    modalities(out, request, target, losses);
+    if request.stream {
+        out.yes("stream", true);
+        // What is not told cannot be metered.
+        out.literal("stream_options", r#"{"include_usage":true}"#);
+    }
+}
+
+fn modalities(
+    out: &mut Emit<'_>,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let flavor = target.flavor;
+    let has = |wanted: &str| request.modalities.iter().any(|word| word == wanted);
+    let (image, audio) = (has("image"), has("audio"));
+    if (image && !flavor.image_output)
+        || (audio && !flavor.audio_output)
+        || request
+            .modalities
+            .iter()
+            .any(|word| word != "image" && word != "audio")
+    {
+        losses.push(Loss::meaning(
+            "modalities",
+            "the provider of this model does not make all of what is asked for; ask for text, or name another model.",
+        ));
+        return;
+    }
+    if image {
+        out.literal("modalities", r#"["image","text"]"#);
+    } else if audio {
+        out.literal("modalities", r#"["text","audio"]"#);
+    }
+    let (voice, format) = match &request.voice {
+        Some((voice, format)) => (voice.as_deref(), format.as_deref()),
+        None => (None, None),
+    };
+    if audio {
+        let Some(voice) = voice else {
+            losses.push(Loss::meaning(
+                "audio.voice",
+                "the provider of this model needs the name of a voice.",
+            ));
+            return;
+        };
+        let mut out = out.nested("audio");
+        out.text("voice", voice);
+        // The protocol demands one, and streams take no other
+        // (https://platform.openai.com/docs/guides/audio).
+        let default = if request.stream { "pcm16" } else { "wav" };
+        out.text("format", format.unwrap_or(default));
+        out.end();
+    } else if request.voice.is_some() {
+        losses.push(Loss::cosmetic("audio"));
+    }
+    if request.image_aspect.is_some() || request.image_size.is_some() {
+        if image {
+            let mut config = out.nested("image_config");
+            config.text_if("aspect_ratio", request.image_aspect.as_deref());
+            config.text_if("image_size", request.image_size.as_deref());
+            config.end();
+        } else {
+            losses.push(Loss::cosmetic("image_config"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flavor::tests::{COMPATIBLE, OPENAI, OPENROUTER};
+    use super::super::flavor::{Flavor, Target};
+    use super::super::read_request;
+    use super::*;
+    use crate::chat::Severity;
+
+    fn target(flavor: &'static Flavor, reasons: bool) -> Target<'static> {
+        Target {
+            model: "gpt-x",
+            flavor,
+            reasons,
+        }
+    }
+
+    fn rendered(fields: &str, target: &Target<'_>) -> (String, Vec<Loss>) {
+        let body =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
+        let request = read_request(body.as_bytes()).unwrap_or_else(|f| panic!("{fields}: {f:?}"));
+        let rendered = write_request(&request, target).expect("written");
+        let text = String::from_utf8(rendered.body).expect("text");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        (text, rendered.losses)
+    }
+
+    fn fields_of(text: &str) -> &str {
+        text.strip_prefix(r#"{"model":"gpt-x","messages":[{"role":"user","content":"x"}]"#)
+            .and_then(|rest| rest.strip_suffix('}'))
+            .map_or(text, |rest| rest.trim_start_matches(','))
+    }
+
+    #[test]
+    fn what_has_a_field_stays_as_it_was_written() {
+        for fields in [
+            r#""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"b":1.50e+2,"a":{}},"strict":true}}],"tool_choice":"required","parallel_tool_calls":false"#,
+            r#""tools":[{"type":"custom","custom":{"name":"c","description":"d"}}],"tool_choice":{"type":"custom","custom":{"name":"c"}}"#,
+            r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}"#,
+            r#""response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{"type":"object"},"strict":true}}"#,
+            r#""response_format":{"type":"json_object"}"#,
+            r#""max_completion_tokens":5,"temperature":0.70,"top_p":0.1,"presence_penalty":-1,"frequency_penalty":0.5,"seed":12345678901234567890123,"stop":["a","b"],"n":2,"logprobs":true,"top_logprobs":3"#,
+            r#""service_tier":"flex","user":"u","verbosity":"low","modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"},"stream":true,"stream_options":{"include_usage":true}"#,
+            r#""web_search_options":{}"#,
+        ] {
+            let (text, losses) = rendered(fields, &target(&OPENAI, false));
+            assert_eq!(fields_of(&text), fields);
+            assert!(losses.is_empty(), "{losses:?}");
+        }
+    }
+
+    #[test]
+    fn reasoning_is_asked_for_in_the_words_of_each() {
+        for (asked, openai, openrouter) in [
+            (
+                r#""reasoning_effort":"none""#,
+                r#""reasoning_effort":"none""#,
+                r#""reasoning":{"effort":"none"}"#,
+            ),
+            (
+                r#""reasoning_effort":"max""#,
+                r#""reasoning_effort":"xhigh""#,
+                r#""reasoning":{"effort":"xhigh"}"#,
+            ),
+            (
+                r#""reasoning":{"max_tokens":8000}"#,
+                r#""reasoning_effort":"medium""#,
+                r#""reasoning":{"max_tokens":8000}"#,
+            ),
+            (
+                r#""reasoning":{"enabled":true}"#,
+                "",
+                r#""reasoning":{"enabled":true}"#,
+            ),
+            (
+                r#""reasoning":{"exclude":true}"#,
+                "",
+                r#""reasoning":{"exclude":true}"#,
+            ),
+        ] {
+            let (text, _) = rendered(asked, &target(&OPENAI, true));
+            assert_eq!(fields_of(&text), openai);
+            let (text, _) = rendered(asked, &target(&OPENROUTER, false));
+            assert_eq!(fields_of(&text), openrouter);
+        }
+        let (text, losses) = rendered(r#""reasoning_effort":"low""#, &target(&OPENAI, false));
+        assert_eq!(fields_of(&text), "");
+        assert_eq!(losses, [Loss::cosmetic("reasoning_effort")]);
+    }
+
+    #[test]
+    fn a_reasoning_model_takes_no_sampling() {
+        let (text, losses) = rendered(
+            r#""temperature":0.5,"top_p":1,"max_tokens":9"#,
+            &target(&OPENAI, true),
+        );
+        assert_eq!(fields_of(&text), r#""max_completion_tokens":9,"top_p":1"#);
+        assert_eq!(losses, [Loss::cosmetic("temperature")]);
+    }
+
+    #[test]
+    fn a_choice_among_some_leaves_out_the_others_where_it_cannot_be_said() {
+        let asked = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],
+            "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#;
+        let (text, losses) = rendered(asked, &target(&COMPATIBLE, false));
+        assert_eq!(
+            fields_of(&text),
+            r#""tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required""#
+        );
+        assert!(losses.is_empty());
+    }
+
+    #[test]
+    fn a_free_form_tool_becomes_a_function_of_one_text() {
+        let (text, _) = rendered(
+            r#""tools":[{"type":"custom","custom":{"name":"c"}}]"#,
+            &target(&COMPATIBLE, false),
+        );
+        assert!(
+            text.contains(r#""function":{"name":"c","parameters":{"type":"object""#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_would_change_the_answer_is_refused() {
+        for (fields, flavor, path) in [
+            (r#""n":2"#, &OPENROUTER, "n"),
+            (r#""modalities":["image","text"]"#, &OPENAI, "modalities"),
+            (
+                r#""web_search_options":{}"#,
+                &COMPATIBLE,
+                "web_search_options",
+            ),
+            (
+                r#""tools":[{"type":"code_interpreter"}]"#,
+                &OPENAI,
+                "code_interpreter",
+            ),
+            (r#""stop":["1","2","3","4","5"]"#, &OPENAI, "stop"),
+        ] {
+            let (_, losses) = rendered(fields, &target(flavor, false));
+            let meant: Vec<&str> = losses
+                .iter()
+                .filter(|loss| loss.severity == Severity::Meaning)
+                .map(|loss| &*loss.path)
+                .collect();
+            assert_eq!(meant, [path]);
+        }
+    }
+}
