@@ -288,14 +288,14 @@ fn the_query_key_is_for_gemini_only() {
 }
 
 #[test]
-fn a_surface_without_a_channel_of_its_dialect_is_told_so() {
+fn an_endpoint_that_no_channel_can_serve_is_told_so() {
     let simulator = crate::stand::Simulator::start(&[]);
     let gateway = Gateway::start(
         simulator.address,
         "",
         &[crate::stand::channel("a", "anthropic", "")],
     );
-    let answer = gateway.post("/v1/chat/completions", crate::stand::CHAT);
+    let answer = gateway.post("/v1/moderations", r#"{"input":"a"}"#);
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (404, "endpoint_not_found")

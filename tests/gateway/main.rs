@@ -11,4 +11,5 @@ mod metering;
 mod odd_upstreams;
 mod recordings;
 mod stand;
+mod translation;
 mod transports;

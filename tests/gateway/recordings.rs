@@ -76,15 +76,15 @@ fn replay(folder: &Path) -> (usize, usize) {
         &[("TOROUTER_SIM_REPLAY_DIR", &folder.display().to_string())],
     );
     let lines = "ask_usage = false\nhealth = { interval = \"1h\" }";
-    let gateway = Gateway::start(
-        simulator.address,
-        "commit_after = \"10s\"\n",
-        &[
-            channel("openai", "openai", lines),
-            channel("anthropic", "anthropic", lines),
-            channel("gemini", "gemini", lines),
-        ],
-    );
+    // One for each platform: in one group they would stand in for each other.
+    let gateways = ["openai", "anthropic", "gemini"].map(|platform| {
+        Gateway::start(
+            simulator.address,
+            "commit_after = \"10s\"\n",
+            &[channel(platform, platform, lines)],
+        )
+    });
+    let mut rounds = [0; 3];
     let (mut same, mut refused) = (0, 0);
     for path in &paths {
         let text = std::fs::read_to_string(path).expect("a file");
@@ -92,6 +92,12 @@ fn replay(folder: &Path) -> (usize, usize) {
         let Some((target, body)) = asked(&recording) else {
             continue;
         };
+        let place = match target.as_str() {
+            "/v1/messages" => 1,
+            path if path.starts_with("/v1beta/") => 2,
+            _ => 0,
+        };
+        let gateway = &gateways[place];
         let name = path.display().to_string();
         let id = format!("r{same}-{refused}");
         let headers = [
@@ -150,7 +156,8 @@ fn replay(folder: &Path) -> (usize, usize) {
         }
         // A channel that was refused would be left alone for a while.
         let restored = format!("{}/torouter.toml", gateway.folder.display());
-        refresh(&gateway, &restored, refused);
+        rounds[place] += 1;
+        refresh(gateway, &restored, rounds[place]);
     }
     (same, refused)
 }
