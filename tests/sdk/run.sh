@@ -121,7 +121,7 @@ for _ in 1 2 3; do
 import socket
 both = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
 print(*(one.getsockname()[1] for one in both))')
-    "$binary" demo --listen "127.0.0.1:$port" --admin "127.0.0.1:$admin" >"$work/demo.log" 2>&1 &
+    "$binary" demo --gap-ms 2 --listen "127.0.0.1:$port" --admin "127.0.0.1:$admin" >"$work/demo.log" 2>&1 &
     demo=$!
     if ready "http://127.0.0.1:$admin"; then
         started=yes

@@ -158,11 +158,10 @@ eachMount(test, 'errors', async (mount) => {
     });
   const { models } = google(mount);
   await fails(google(mount, 'sk-wrong').models.generateContent({ model: MODEL, contents: 'Hi' }), 401);
-  // The last two until other platforms are translated to.
-  for (const model of ['nobodys-model', 'gpt-5', 'claude-opus-4-7']) {
-    await fails(models.generateContent({ model, contents: 'Hi' }), 404);
-    await fails(models.generateContentStream({ model, contents: 'Hi' }), 404);
-  }
+  await fails(models.generateContent({ model: 'nobodys-model', contents: 'Hi' }), 404);
+  await fails(models.generateContentStream({ model: 'nobodys-model', contents: 'Hi' }), 404);
+  // Anthropic has no embeddings.
+  await fails(models.embedContent({ model: 'claude-opus-4-7', contents: 'one' }), 404);
   const nonsense = { httpOptions: { extraBody: { generationConfig: { nonsense: 1 } } } };
   await fails(models.generateContent({ model: MODEL, contents: 'Hi', config: nonsense }), 400);
 });

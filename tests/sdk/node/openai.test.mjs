@@ -353,19 +353,22 @@ eachMount(test, 'errors', async (mount) => {
     assert.ok(error.requestID);
     return true;
   });
-  // The last two until other platforms are translated to.
-  for (const model of ['nobodys-model', 'claude-opus-4-7', 'gemini-2.5-flash']) {
-    for (const call of [
-      () => client.chat.completions.create({ model, messages }),
-      () => client.chat.completions.create({ model, messages, stream: true }),
-      () => client.responses.create({ model, input: 'Hi' }),
-    ]) {
-      await assert.rejects(call(), (error) => {
-        assert.ok(error instanceof OpenAI.NotFoundError);
-        assert.ok(['model_not_found', 'endpoint_not_found'].includes(error.code));
-        return true;
-      });
-    }
+  const missing = 'nobodys-model';
+  for (const call of [
+    () => client.chat.completions.create({ model: missing, messages }),
+    () => client.chat.completions.create({ model: missing, messages, stream: true }),
+    () => client.responses.create({ model: missing, input: 'Hi' }),
+    // Until Responses joins the translation.
+    () => client.responses.create({ model: 'claude-opus-4-7', input: 'Hi' }),
+    () => client.responses.create({ model: 'gemini-2.5-flash', input: 'Hi' }),
+    // Anthropic has no embeddings.
+    () => client.embeddings.create({ model: 'claude-opus-4-7', input: 'one' }),
+  ]) {
+    await assert.rejects(call(), (error) => {
+      assert.ok(error instanceof OpenAI.NotFoundError);
+      assert.ok(['model_not_found', 'endpoint_not_found'].includes(error.code));
+      return true;
+    });
   }
   await assert.rejects(client.chat.completions.create({ model: MODEL, messages: [] }), (error) => {
     assert.ok(error instanceof OpenAI.BadRequestError);

@@ -1,7 +1,4 @@
-"""Models of other vendors on each surface: without translation, each SDK's way to say "not found".
-
-When a surface serves all platforms, these become tests of its answers.
-"""
+"""What has no counterpart on a model's platform: each SDK's way to say "not found", and what it is that was not found."""
 
 import anthropic
 import openai
@@ -9,47 +6,53 @@ import pytest
 from conftest import anthropic_client, google_client, openai_client
 from google.genai import errors
 
+CLAUDE = "claude-opus-4-7"
+GEMINI = "gemini-2.5-flash"
 CODES = ("model_not_found", "endpoint_not_found")
+SOUND = ("a.wav", b"RIFF", "audio/wav")
 
 
-@pytest.mark.parametrize("model", ["claude-opus-4-7", "gemini-2.5-flash"])
-def test_openai(mount, model):
+@pytest.mark.parametrize(
+    "model, endpoint, call",
+    [
+        # Anthropic has no embeddings.
+        (CLAUDE, "embeddings", lambda client, model: client.embeddings.create(model=model, input="one")),
+        (CLAUDE, "images", lambda client, model: client.images.generate(model=model, prompt="A pixel")),
+        (CLAUDE, "completions", lambda client, model: client.completions.create(model=model, prompt="One")),
+        (GEMINI, "completions", lambda client, model: client.completions.create(model=model, prompt="One")),
+        (GEMINI, "audio", lambda client, model: client.audio.speech.create(model=model, voice="alloy", input="Hi")),
+        (GEMINI, "audio", lambda client, model: client.audio.transcriptions.create(model=model, file=SOUND)),
+        (CLAUDE, "audio", lambda client, model: client.audio.translations.create(model=model, file=SOUND)),
+        (GEMINI, "moderations", lambda client, model: client.moderations.create(model=model, input="Hi")),
+        # Until Responses joins the translation.
+        (CLAUDE, "responses", lambda client, model: client.responses.create(model=model, input="Hi")),
+        (GEMINI, "responses", lambda client, model: client.responses.create(model=model, input="Hi", stream=True)),
+    ],
+)
+def test_an_endpoint_that_the_platform_lacks_is_not_found_on_openais_surface(mount, model, endpoint, call):
+    with openai_client(mount) as client, pytest.raises(openai.NotFoundError) as caught:
+        call(client, model)
+    assert caught.value.code in CODES
+    assert model in caught.value.message and endpoint in caught.value.message.lower()
+    assert caught.value.request_id
+
+
+def test_embeddings_of_claude_are_not_found_on_googles_surface(mount):
+    with google_client(mount) as client, pytest.raises(errors.ClientError) as caught:
+        client.models.embed_content(model=CLAUDE, contents=["one", "two"])
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
+    assert caught.value.details["error"]["details"][0]["reason"] in CODES
+    assert CLAUDE in caught.value.message and "embed" in caught.value.message.lower()
+
+
+def test_a_model_that_nobody_has_is_not_found_on_any_surface(mount):
     message = [{"role": "user", "content": "Hi"}]
-    with openai_client(mount) as client:
-        for call in (
-            lambda: client.chat.completions.create(model=model, messages=message),
-            lambda: client.chat.completions.create(model=model, messages=message, stream=True),
-            lambda: client.responses.create(model=model, input="Hi"),
-        ):
-            with pytest.raises(openai.NotFoundError) as caught:
-                call()
-            assert caught.value.code in CODES
-            assert model in caught.value.message
-
-
-@pytest.mark.parametrize("model", ["gpt-5", "gemini-2.5-flash"])
-def test_anthropic(mount, model):
-    message = [{"role": "user", "content": "Hi"}]
-    with anthropic_client(mount) as client:
-        for call in (
-            lambda: client.messages.create(model=model, max_tokens=10, messages=message),
-            lambda: client.messages.create(model=model, max_tokens=10, messages=message, stream=True),
-            lambda: client.messages.count_tokens(model=model, messages=message),
-        ):
-            with pytest.raises(anthropic.NotFoundError) as caught:
-                call()
-            assert caught.value.body["error"]["type"] == "not_found_error"
-            assert caught.value.body["error"]["code"] in CODES
-
-
-@pytest.mark.parametrize("model", ["gpt-5", "claude-opus-4-7"])
-def test_google(mount, model):
-    with google_client(mount) as client:
-        for call in (
-            lambda: client.models.generate_content(model=model, contents="Hi"),
-            lambda: list(client.models.generate_content_stream(model=model, contents="Hi")),
-        ):
-            with pytest.raises(errors.ClientError) as caught:
-                call()
-            assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
-            assert caught.value.details["error"]["details"][0]["reason"] in CODES
+    with openai_client(mount) as client, pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="claude-nobody", messages=message)
+    assert caught.value.code == "model_not_found"
+    with anthropic_client(mount) as client, pytest.raises(anthropic.NotFoundError) as caught:
+        client.messages.count_tokens(model="gpt-nobody", messages=message)
+    assert caught.value.body["error"]["type"] == "not_found_error"
+    with google_client(mount) as client, pytest.raises(errors.ClientError) as caught:
+        client.models.count_tokens(model="gpt-nobody", contents="Hi")
+    assert (caught.value.code, caught.value.status) == (404, "NOT_FOUND")
