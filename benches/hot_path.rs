@@ -1,5 +1,5 @@
 //! The parts of the hot path, alone: finding model and stream in a body, the tap on a stream, the choice of a
-//! channel. `make bench` measures the whole.
+//! channel, the translation of requests and of streams' events. `make bench` measures the whole.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -8,10 +8,14 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
+use torouter::base::Ids;
 use torouter::config;
+use torouter::dialect::translate::{Echo, Reader, Writer};
 use torouter::dialect::{Dialect, Operation, Peek};
 use torouter::meter::Tap;
+use torouter::platform;
 use torouter::route::{Channel, Group, Pick, Plan};
+use torouter::wire::sse;
 
 /// A chat body of about `size` bytes, with the model behind the messages, where it takes longest to find.
 fn body(size: usize) -> Vec<u8> {
@@ -93,5 +97,153 @@ fn route(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, peek, tap, route);
+/// The protocols that are translated, with a platform that speaks each.
+const PROTOCOLS: [(Dialect, &str, &str); 3] = [
+    (Dialect::OpenAiChat, "openai", "gpt-4.1"),
+    (Dialect::Anthropic, "anthropic", "claude-sonnet-4-5"),
+    (Dialect::Gemini, "gemini", "gemini-2.5-flash"),
+];
+
+/// Each event of a stream of so many text deltas, as a provider sends it.
+fn stream(dialect: Dialect, deltas: usize) -> Vec<String> {
+    let chat = |delta: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}],\"usage\":null}}\n\n"
+        )
+    };
+    let claude =
+        |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n");
+    let gemini = |text: &str, finish: &str| {
+        format!(
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{text}\"}}],\"role\":\"model\"}},\"index\":0{finish}}}],\"usageMetadata\":{{\"promptTokenCount\":9,\"candidatesTokenCount\":2,\"totalTokenCount\":11}},\"modelVersion\":\"up\",\"responseId\":\"r\"}}\r\n\r\n"
+        )
+    };
+    let (opening, delta, closing) = match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => (
+            vec![chat("{\"role\":\"assistant\",\"content\":\"\"}", "null")],
+            chat("{\"content\":\" some words\"}", "null"),
+            vec![chat("{}", "\"stop\""), "data: [DONE]\n\n".to_owned()],
+        ),
+        Dialect::Anthropic => (
+            vec![
+                claude(
+                    "message_start",
+                    ",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up\",\"content\":[],\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}",
+                ),
+                claude(
+                    "content_block_start",
+                    ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}",
+                ),
+            ],
+            claude(
+                "content_block_delta",
+                ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" some words\"}",
+            ),
+            vec![
+                claude("content_block_stop", ",\"index\":0"),
+                claude(
+                    "message_delta",
+                    ",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9}",
+                ),
+                claude("message_stop", ""),
+            ],
+        ),
+        Dialect::Gemini => (
+            Vec::new(),
+            gemini(" some words", ""),
+            vec![gemini("", ",\"finishReason\":\"STOP\"")],
+        ),
+    };
+    let mut all = opening;
+    all.extend(std::iter::repeat_n(delta, deltas));
+    all.extend(closing);
+    all
+}
+
+fn echo() -> Echo {
+    Echo {
+        ids: Some(Ids::new(7)),
+        model: "asked".to_owned(),
+        ..Echo::default()
+    }
+}
+
+/// Time of one event, from the frame that a provider sent to the bytes that a client gets.
+fn events(c: &mut Criterion) {
+    const DELTAS: usize = 1000;
+    let mut group = c.benchmark_group("translated_event");
+    group.throughput(Throughput::Elements(DELTAS as u64));
+    for (upstream, from, _) in PROTOCOLS {
+        let frames = stream(upstream, DELTAS);
+        for (surface, to, _) in PROTOCOLS {
+            if upstream == surface {
+                continue;
+            }
+            group.bench_function(format!("{from}_to_{to}"), |b| {
+                let mut out = Vec::with_capacity(16 << 10);
+                b.iter(|| {
+                    let mut reader = Reader::new(upstream, Ids::new(7)).expect("translated");
+                    let mut writer = Writer::new(surface, echo()).expect("translated");
+                    let mut written = 0;
+                    for frame in &frames {
+                        let event = sse::parse(black_box(frame.as_bytes()));
+                        reader.data(&event.data.unwrap_or_default(), &mut |event| {
+                            writer.event(event, &mut out);
+                        });
+                        written += black_box(&out).len();
+                        out.clear();
+                    }
+                    reader.end(&mut |event| writer.event(event, &mut out));
+                    out.clear();
+                    assert!(written > DELTAS, "nothing was written");
+                    written
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// About 1 KB, as clients of each protocol send it.
+fn request_of(dialect: Dialect) -> String {
+    let question =
+        "Compare the two drafts line by line and say which of them reads better. ".repeat(11);
+    let system = "Answer briefly, in plain words.";
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => format!(
+            "{{\"model\":\"m\",\"messages\":[{{\"role\":\"system\",\"content\":\"{system}\"}},{{\"role\":\"user\",\"content\":\"{question}\"}}],\"temperature\":0.2,\"max_tokens\":400}}"
+        ),
+        Dialect::Anthropic => format!(
+            "{{\"model\":\"m\",\"system\":\"{system}\",\"messages\":[{{\"role\":\"user\",\"content\":\"{question}\"}}],\"temperature\":0.2,\"max_tokens\":400}}"
+        ),
+        Dialect::Gemini => format!(
+            "{{\"systemInstruction\":{{\"parts\":[{{\"text\":\"{system}\"}}]}},\"contents\":[{{\"role\":\"user\",\"parts\":[{{\"text\":\"{question}\"}}]}}],\"generationConfig\":{{\"temperature\":0.2,\"maxOutputTokens\":400}}}}"
+        ),
+    }
+}
+
+fn requests(c: &mut Criterion) {
+    let mut group = c.benchmark_group("translated_request");
+    for (surface, from, _) in PROTOCOLS {
+        let body = request_of(surface);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        for (dialect, to, model) in PROTOCOLS {
+            if dialect == surface {
+                continue;
+            }
+            let target = platform::by_name(to).expect("a platform").target(model);
+            group.bench_function(format!("{from}_to_{to}"), |b| {
+                b.iter(|| {
+                    let request = surface
+                        .read_request(black_box(body.as_bytes()), false)
+                        .expect("a request");
+                    target.write_request(&request).expect("carried").body
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, peek, tap, route, events, requests);
 criterion_main!(benches);

@@ -41,6 +41,25 @@ def sse(bench, target, seconds):
     return dict(run, value=run["cpu_s"] / run["events"] * 1e6)
 
 
+def translated(target, upstream):
+    """A chat client before the gateway; bare Pingora translates nothing, so its client speaks as the upstream does."""
+    return {"upstream": upstream, "speaks": "chat" if target.name == "gateway" else upstream}
+
+
+def translated_chat(upstream):
+    def measure(bench, target, seconds):
+        run = bench.load(target, "unary", connections=64, seconds=seconds, **translated(target, upstream))
+        return dict(run, value=run["rps"])
+    return measure
+
+
+def translated_sse(upstream):
+    def measure(bench, target, seconds):
+        run = bench.load(target, "stream", connections=64, events=200, seconds=seconds, **translated(target, upstream))
+        return dict(run, value=run["events_per_s"])
+    return measure
+
+
 def idle(_bench, target, _seconds):
     return {"value": stand.settled_rss_kib(target.pid) / 1024}
 
@@ -98,11 +117,18 @@ class Scenario:
         return figure >= self.target if self.more_is_better else figure <= self.target
 
 
-# One row a scenario. A translated chat or stream is one more row, and a channel of that platform in stand.CONFIG.
+# One row a scenario. A translated chat or stream of another platform is one more row, a channel of it in stand.CONFIG, and
+# its voice in the mock.
 SCENARIOS = [
     Scenario("chat", "unstreamed 1 KB chat, 64 connections", "req/s", chat_64, ratios, "{:.2f} x", 0.75, more_is_better=True),
     Scenario("latency", "p50 of a chat, 1 connection, all on one core", "us", latency, differences, "{:+.1f} us", 20.0, one_core=True),
     Scenario("sse", "CPU of 64 streams x 200 events, no gap", "s/1M events", sse, ratios, "{:.2f} x", 1.4),
+    Scenario("chat-anthropic", "the same chat, translated for an Anthropic channel", "req/s", translated_chat("anthropic"), ratios,
+             "{:.2f} x", 0.60, more_is_better=True),
+    Scenario("chat-gemini", "the same chat, translated for a Gemini channel", "req/s", translated_chat("gemini"), ratios,
+             "{:.2f} x", 0.60, more_is_better=True),
+    Scenario("sse-anthropic", "64 streams x 200 events of an Anthropic channel, translated for chat clients", "events/s",
+             translated_sse("anthropic"), ratios, "{:.2f} x", 0.50, more_is_better=True),
     Scenario("idle", "memory after start", "MiB", idle, own_figures, "{:.1f} MiB", 25.0, new_processes=True, warm_up=False),
     Scenario("hold", f"memory of an open idle stream ({HELD_STREAMS})", "KiB", held, own_figures, "{:.1f} KiB", 64.0,
              new_processes=True, warm_up=False),

@@ -33,11 +33,25 @@ name = "mock"
 platform = "openai-compatible"
 base_url = "http://127.0.0.1:{mock_port}"
 api_key = {{ value = "sk-mock" }}
-models = ["*"]
+models = ["bench-*"]
+
+[[channels]]
+name = "claude"
+platform = "anthropic"
+base_url = "http://127.0.0.1:{mock_port}"
+api_key = {{ value = "sk-mock" }}
+models = ["claude-*"]
+
+[[channels]]
+name = "gemini"
+platform = "gemini"
+base_url = "http://127.0.0.1:{mock_port}"
+api_key = {{ value = "sk-mock" }}
+models = ["gemini-*"]
 
 [[groups]]
 name = "default"
-channels = ["mock"]
+channels = ["mock", "claude", "gemini"]
 
 [[keys]]
 name = "bench"

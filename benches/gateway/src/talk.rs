@@ -56,28 +56,100 @@ pub enum Mode {
     Streamed,
 }
 
-/// A chat request of about 1 KB, head and body, as an SDK would send it.
-pub fn chat_request(host: &str, key: &str, shape: &Shape, mode: Mode) -> Vec<u8> {
+/// The protocols that the mock answers in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Protocol {
+    Chat,
+    Anthropic,
+    Gemini,
+}
+
+impl Protocol {
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "chat" => Some(Self::Chat),
+            "anthropic" => Some(Self::Anthropic),
+            "gemini" => Some(Self::Gemini),
+            _ => None,
+        }
+    }
+
+    /// Starts the names of its models: by them a gateway chooses the channel.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Chat => "",
+            Self::Anthropic => "claude-",
+            Self::Gemini => "gemini-",
+        }
+    }
+}
+
+/// A request of about 1 KB, head and body, as an SDK of the protocol would send it.
+pub fn request(host: &str, key: &str, speaks: Protocol, model: &str, mode: Mode) -> Vec<u8> {
     let question =
         "Compare the two drafts line by line and say which of them reads better. ".repeat(10);
-    let (accept, stream) = match mode {
-        Mode::Whole => ("application/json", ""),
-        Mode::Streamed => (
-            "text/event-stream",
-            r#","stream":true,"stream_options":{"include_usage":true}"#,
-        ),
+    let system = "Answer briefly, in plain words.";
+    let streamed = mode == Mode::Streamed;
+    let accept = if streamed {
+        "text/event-stream"
+    } else {
+        "application/json"
     };
-    let body = format!(
-        concat!(
-            r#"{{"model":"{}","messages":[{{"role":"system","content":"Answer briefly, in plain words."}},"#,
-            r#"{{"role":"user","content":"{}"}}],"temperature":0.2,"max_tokens":400{}}}"#
-        ),
-        shape.model(),
-        question,
-        stream
-    );
+    let (path, credential, body) = match speaks {
+        Protocol::Chat => {
+            let stream = if streamed {
+                r#","stream":true,"stream_options":{"include_usage":true}"#
+            } else {
+                ""
+            };
+            (
+                "/v1/chat/completions".to_owned(),
+                format!("authorization: Bearer {key}"),
+                format!(
+                    concat!(
+                        r#"{{"model":"{}","messages":[{{"role":"system","content":"{}"}},"#,
+                        r#"{{"role":"user","content":"{}"}}],"temperature":0.2,"max_tokens":400{}}}"#
+                    ),
+                    model, system, question, stream
+                ),
+            )
+        }
+        Protocol::Anthropic => {
+            let stream = if streamed { r#","stream":true"# } else { "" };
+            (
+                "/v1/messages".to_owned(),
+                format!("x-api-key: {key}\r\nanthropic-version: 2023-06-01"),
+                format!(
+                    concat!(
+                        r#"{{"model":"{}","system":"{}","messages":[{{"role":"user","content":"{}"}}],"#,
+                        r#""temperature":0.2,"max_tokens":400{}}}"#
+                    ),
+                    model, system, question, stream
+                ),
+            )
+        }
+        Protocol::Gemini => {
+            let verb = if streamed {
+                "streamGenerateContent?alt=sse"
+            } else {
+                "generateContent"
+            };
+            (
+                format!("/v1beta/models/{model}:{verb}"),
+                format!("x-goog-api-key: {key}"),
+                format!(
+                    concat!(
+                        r#"{{"systemInstruction":{{"parts":[{{"text":"{}"}}]}},"#,
+                        r#""contents":[{{"role":"user","parts":[{{"text":"{}"}}]}}],"#,
+                        r#""generationConfig":{{"temperature":0.2,"maxOutputTokens":400}}}}"#
+                    ),
+                    system, question
+                ),
+            )
+        }
+    };
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\naccept: {accept}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\n{credential}\r\naccept: {accept}\r\n\
          content-type: application/json\r\nuser-agent: bench-load\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -88,26 +160,34 @@ pub fn chat_request(host: &str, key: &str, shape: &Shape, mode: Mode) -> Vec<u8>
 mod tests {
     use super::*;
 
+    const ALL: [Protocol; 3] = [Protocol::Chat, Protocol::Anthropic, Protocol::Gemini];
+
     #[test]
     fn a_shape_is_found_again_in_the_request_that_names_it() {
-        for shape in [
-            Shape::Hold,
-            Shape::Events {
-                count: 200,
-                gap: Duration::from_micros(20),
-            },
-        ] {
-            let request = chat_request("localhost", "sk-1", &shape, Mode::Streamed);
-            let body = memmem::find(&request, b"\r\n\r\n").unwrap();
-            assert_eq!(Shape::find(&request[body..]), Some(shape));
+        let counted = Shape::Events {
+            count: 200,
+            gap: Duration::from_micros(20),
+        };
+        for shape in [Shape::Hold, counted] {
+            for speaks in ALL {
+                let model = format!("{}{}", speaks.prefix(), shape.model());
+                let request = request("localhost", "sk-1", speaks, &model, Mode::Streamed);
+                // Behind the user agent, which is ours too; or in the path, before it.
+                let end = memmem::find(&request, b"\r\n\r\n").unwrap();
+                let line = memmem::find(&request, b"\r\n").unwrap();
+                let found = Shape::find(&request[end..]).or_else(|| Shape::find(&request[..line]));
+                assert_eq!(found, Some(shape), "{speaks:?}");
+            }
         }
         assert_eq!(Shape::find(b"gpt-5"), None);
     }
 
     #[test]
     fn the_request_is_about_a_kilobyte_and_does_not_hold_the_mark() {
-        let request = chat_request("localhost", "sk-1", &Shape::Hold, Mode::Whole);
-        assert!((900..1200).contains(&request.len()), "{}", request.len());
-        assert_eq!(memmem::find(&request, MARK), None);
+        for speaks in ALL {
+            let request = request("localhost", "sk-1", speaks, "bench-hold", Mode::Whole);
+            assert!((900..1250).contains(&request.len()), "{}", request.len());
+            assert_eq!(memmem::find(&request, MARK), None);
+        }
     }
 }

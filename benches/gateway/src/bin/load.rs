@@ -5,6 +5,9 @@
 //!     bench-load stream --to ADDR --connections N --events E [--gap-us G] [--seconds S]
 //!     bench-load hold   --to ADDR --connections N
 //!
+//! Each takes `--upstream chat|anthropic|gemini`, whose models are asked for, and `--speaks chat|anthropic|gemini`, the
+//! protocol of request and answer (chat both): a proxy that translates nothing is spoken to as its upstream is.
+//!
 //! `stream` repeats whole streams until the seconds are over; without seconds each connection reads one. `hold` opens
 //! N streams, waits for the first content event of each, prints `ready`, and closes them at the next line on stdin.
 
@@ -18,7 +21,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 use torouter_bench::flags::{Flags, refuse};
 use torouter_bench::http1::{Body, Framing, Wire, broken};
-use torouter_bench::talk::{MARK, Mode, Shape, chat_request};
+use torouter_bench::talk::{MARK, Mode, Protocol, Shape, request};
 
 /// How long the last answers may take beyond the asked seconds.
 const GRACE: Duration = Duration::from_secs(20);
@@ -30,6 +33,7 @@ struct Plan {
     length: Duration,
     shape: Shape,
     mode: Mode,
+    speaks: Protocol,
     request: Vec<u8>,
 }
 
@@ -46,6 +50,12 @@ impl Plan {
             count: flags.take("--events", 200),
             gap: Duration::from_micros(flags.take("--gap-us", 0)),
         };
+        let mut protocol = |flag| {
+            let word: String = flags.take(flag, "chat".into());
+            Protocol::named(&word)
+                .unwrap_or_else(|| refuse("chat, anthropic and gemini are spoken here"))
+        };
+        let (upstream, speaks) = (protocol("--upstream"), protocol("--speaks"));
         flags.finish();
         let (shape, mode) = match name.as_str() {
             "unary" => (events, Mode::Whole),
@@ -56,7 +66,8 @@ impl Plan {
         if to.is_empty() || connections == 0 {
             refuse("--to ADDR and at least one connection are needed");
         }
-        let request = chat_request(&to, &key, &shape, mode);
+        let model = format!("{}{}", upstream.prefix(), shape.model());
+        let request = request(&to, &key, speaks, &model, mode);
         Self {
             name,
             to,
@@ -64,6 +75,7 @@ impl Plan {
             length,
             shape,
             mode,
+            speaks,
             request,
         }
     }
@@ -131,8 +143,8 @@ impl Score {
 }
 
 /// What a stream has brought so far.
-#[derive(Default)]
 struct Tally {
+    speaks: Protocol,
     /// The start of a line whose end has not come yet.
     begun: Vec<u8>,
     events: u64,
@@ -141,6 +153,16 @@ struct Tally {
 }
 
 impl Tally {
+    fn new(speaks: Protocol) -> Self {
+        Self {
+            speaks,
+            begun: Vec::new(),
+            events: 0,
+            usage: false,
+            done: false,
+        }
+    }
+
     fn feed(&mut self, mut bytes: &[u8]) {
         while let Some(end) = memchr(b'\n', bytes) {
             if self.begun.is_empty() {
@@ -161,11 +183,15 @@ impl Tally {
         };
         if memmem::find(data, MARK).is_some() {
             self.events += 1;
-        } else if memmem::find(data, br#""usage":{"#).is_some() {
-            self.usage = true;
-        } else if data.trim_ascii() == b"[DONE]" {
-            self.done = true;
+            return;
         }
+        let (usage, done): (&[u8], &[u8]) = match self.speaks {
+            Protocol::Chat => (br#""usage":{"#, b"[DONE]"),
+            Protocol::Anthropic => (br#""usage":{"#, br#""type":"message_stop""#),
+            Protocol::Gemini => (br#""usageMetadata":{"#, br#""finishReason":"STOP""#),
+        };
+        self.usage |= memmem::find(data, usage).is_some();
+        self.done |= memmem::find(data, done).is_some();
     }
 
     fn check(&self, asked: Shape) -> io::Result<()> {
@@ -174,7 +200,7 @@ impl Tally {
                 Err(broken(&format!("{} events of {count}", self.events)))
             }
             _ if !self.usage => Err(broken("a stream without usage")),
-            _ if !self.done => Err(broken("a stream without [DONE]")),
+            _ if !self.done => Err(broken("a stream without its end")),
             _ => Ok(()),
         }
     }
@@ -206,7 +232,7 @@ async fn exchange(wire: &mut Wire, plan: &Plan) -> io::Result<(u64, bool)> {
     let (framing, close) = accepted(wire).await?;
     match plan.mode {
         Mode::Streamed => {
-            let mut tally = Tally::default();
+            let mut tally = Tally::new(plan.speaks);
             wire.body(framing, &mut |bytes| tally.feed(bytes)).await?;
             tally.check(plan.shape)?;
             Ok((tally.events, close))
@@ -273,7 +299,7 @@ async fn open(plan: &Plan) -> io::Result<Wire> {
     let mut wire = plan.connect().await?;
     wire.send(&plan.request).await?;
     let (framing, _) = accepted(&mut wire).await?;
-    let (mut body, mut tally) = (Body::new(framing), Tally::default());
+    let (mut body, mut tally) = (Body::new(framing), Tally::new(plan.speaks));
     loop {
         wire.feed(&mut body, &mut |bytes| tally.feed(bytes))?;
         if tally.events > 0 {

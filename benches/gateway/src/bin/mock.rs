@@ -1,5 +1,5 @@
-//! A provider that costs next to nothing: OpenAI chat, whole or streamed, from answers made up before the first
-//! request. One thread.
+//! A provider that costs next to nothing: OpenAI chat, Anthropic messages and Gemini, whole or streamed, from answers
+//! made up before the first request. One thread.
 //!
 //!     bench-mock LISTEN
 
@@ -24,11 +24,19 @@ struct Script {
     closing: Vec<u8>,
 }
 
+/// What a provider of another protocol says: the same answer, and as many events.
+struct Voice {
+    whole: Vec<u8>,
+    streamed: Script,
+}
+
 /// Everything the mock can say.
 struct Answers {
     chat: Vec<u8>,
     streamed: Script,
     streamed_with_usage: Script,
+    anthropic: Voice,
+    gemini: Voice,
     models: Vec<u8>,
     unknown_path: Vec<u8>,
     unknown_model: Vec<u8>,
@@ -43,6 +51,8 @@ impl Answers {
             chat: whole("200 OK", &chat_answer()),
             streamed: script(Usage::Untold),
             streamed_with_usage: script(Usage::Told),
+            anthropic: anthropic(),
+            gemini: gemini(),
             models: whole(
                 "200 OK",
                 r#"{"object":"list","data":[{"id":"bench-hold","object":"model","created":1,"owned_by":"bench"}]}"#,
@@ -64,18 +74,105 @@ fn whole(status: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-fn chat_answer() -> String {
-    let mark = String::from_utf8_lossy(MARK);
+fn answer_text() -> String {
     let text = "The second draft is shorter and says what it wants in its first line. ".repeat(8);
+    format!("{}{text}", String::from_utf8_lossy(MARK))
+}
+
+fn chat_answer() -> String {
     format!(
         concat!(
             r#"{{"id":"chatcmpl-bench0001","object":"chat.completion","created":1760000000,"model":"bench-1","#,
-            r#""choices":[{{"index":0,"message":{{"role":"assistant","content":"{}{}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"#,
+            r#""choices":[{{"index":0,"message":{{"role":"assistant","content":"{}","refusal":null}},"logprobs":null,"finish_reason":"stop"}}],"#,
             r#""usage":{{"prompt_tokens":180,"completion_tokens":121,"total_tokens":301,"prompt_tokens_details":{{"cached_tokens":0}},"#,
             r#""completion_tokens_details":{{"reasoning_tokens":0}}}},"service_tier":"default","system_fingerprint":"fp_bench"}}"#
         ),
-        mark, text
+        answer_text()
     )
+}
+
+fn stream_head() -> &'static str {
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
+     x-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n"
+}
+
+/// A frame as one HTTP chunk.
+fn chunk(frame: &str) -> Vec<u8> {
+    format!("{:x}\r\n{frame}\r\n", frame.len()).into_bytes()
+}
+
+fn anthropic() -> Voice {
+    let mark = String::from_utf8_lossy(MARK);
+    let event = |name: &str, rest: &str| {
+        chunk(&format!(
+            "event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n"
+        ))
+    };
+    let usage = r#""input_tokens":180,"cache_creation_input_tokens":0,"cache_read_input_tokens":0"#;
+    let message =
+        r#""id":"msg_bench0001","type":"message","role":"assistant","model":"claude-bench-1""#;
+    let body = format!(
+        concat!(
+            r#"{{{},"content":[{{"type":"text","text":"{}"}}],"stop_reason":"end_turn","stop_sequence":null,"#,
+            r#""usage":{{{},"output_tokens":121,"service_tier":"standard"}}}}"#
+        ),
+        message,
+        answer_text(),
+        usage
+    );
+    let start = format!(
+        r#","message":{{{message},"content":[],"stop_reason":null,"stop_sequence":null,"usage":{{{usage},"output_tokens":1}}}}"#
+    );
+    let delta = format!(r#","index":0,"delta":{{"type":"text_delta","text":" {mark}"}}"#);
+    Voice {
+        whole: whole("200 OK", &body),
+        streamed: Script {
+            opening: [
+                stream_head().as_bytes(),
+                &event("message_start", &start),
+                &event(
+                    "content_block_start",
+                    r#","index":0,"content_block":{"type":"text","text":""}"#,
+                ),
+                &event("ping", ""),
+            ]
+            .concat(),
+            event: event("content_block_delta", &delta),
+            closing: [
+                &event("content_block_stop", r#","index":0"#),
+                &event(
+                    "message_delta",
+                    r#","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":200}"#,
+                ),
+                &event("message_stop", ""),
+                &b"0\r\n\r\n"[..],
+            ]
+            .concat(),
+        },
+    }
+}
+
+fn gemini() -> Voice {
+    let body = |text: &str, finish: &str| {
+        format!(
+            concat!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{}"}}],"role":"model"}},"index":0{}}}],"#,
+                r#""usageMetadata":{{"promptTokenCount":180,"candidatesTokenCount":121,"totalTokenCount":301}},"#,
+                r#""modelVersion":"gemini-bench-1","responseId":"bench0001"}}"#
+            ),
+            text, finish
+        )
+    };
+    let stop = r#","finishReason":"STOP""#;
+    let event = |text: &str, finish: &str| chunk(&format!("data: {}\r\n\r\n", body(text, finish)));
+    Voice {
+        whole: whole("200 OK", &body(&answer_text(), stop)),
+        streamed: Script {
+            opening: stream_head().as_bytes().to_vec(),
+            event: event(&format!(" {}", String::from_utf8_lossy(MARK)), ""),
+            closing: [&event("", stop), &b"0\r\n\r\n"[..]].concat(),
+        },
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -85,8 +182,6 @@ enum Usage {
 }
 
 fn script(usage: Usage) -> Script {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n\
-                x-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n";
     // OpenAI puts `"usage":null` into every chunk but the last once usage was asked for.
     let (null, last) = match usage {
         Usage::Told => (
@@ -107,7 +202,7 @@ fn script(usage: Usage) -> Script {
     let mark = String::from_utf8_lossy(MARK);
     Script {
         opening: [
-            head.as_bytes(),
+            stream_head().as_bytes(),
             &delta(
                 r#"{"role":"assistant","content":"","refusal":null}"#,
                 "null",
@@ -136,8 +231,7 @@ fn event(choices: &str, usage: &str) -> String {
 }
 
 fn sse(data: &str) -> Vec<u8> {
-    let frame = format!("data: {data}\n\n");
-    format!("{:x}\r\n{frame}\r\n", frame.len()).into_bytes()
+    chunk(&format!("data: {data}\n\n"))
 }
 
 fn says(body: &[u8], member: &str) -> bool {
@@ -152,21 +246,38 @@ async fn answer(wire: &mut Wire, answers: &Answers, head: &Head, body: &[u8]) ->
         words.next().unwrap_or_default(),
         words.next().unwrap_or_default(),
     );
-    if method == "GET" && target.ends_with("/models") {
+    let path = target.split('?').next().unwrap_or_default();
+    if method == "GET" && path.ends_with("/models") {
         return wire.send(&answers.models).await;
     }
-    if method != "POST" || !target.ends_with("/chat/completions") {
+    if method != "POST" {
         return wire.send(&answers.unknown_path).await;
     }
-    if !says(body, r#""stream":true"#) {
-        return wire.send(&answers.chat).await;
-    }
-    let script = if says(body, r#""include_usage":true"#) {
-        &answers.streamed_with_usage
+    let streamed = says(body, r#""stream":true"#);
+    let (whole, script, is_streamed) = if path.ends_with("/chat/completions") {
+        let script = if says(body, r#""include_usage":true"#) {
+            &answers.streamed_with_usage
+        } else {
+            &answers.streamed
+        };
+        (&answers.chat, script, streamed)
+    } else if path.ends_with("/v1/messages") {
+        let voice = &answers.anthropic;
+        (&voice.whole, &voice.streamed, streamed)
+    } else if path.ends_with(":generateContent") || path.ends_with(":streamGenerateContent") {
+        let voice = &answers.gemini;
+        (
+            &voice.whole,
+            &voice.streamed,
+            path.ends_with(":streamGenerateContent"),
+        )
     } else {
-        &answers.streamed
+        return wire.send(&answers.unknown_path).await;
     };
-    match Shape::find(body) {
+    if !is_streamed {
+        return wire.send(whole).await;
+    }
+    match Shape::find(body).or_else(|| Shape::find(path.as_bytes())) {
         Some(Shape::Events { count, gap }) => play(wire, script, count, gap).await,
         Some(Shape::Hold) => hold(wire, script).await,
         None => wire.send(&answers.unknown_model).await,
