@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::translate::{Echo, Reader, Rendered, Target, Writer, write_answer};
-use super::{Dialect, Operation, embeddings, images};
+use super::{Dialect, Operation, embeddings, images, openai_responses};
 use crate::base::{Fault, FaultKind, Ids, UpstreamError};
 use crate::chat::{
     Adapt, Answer, Depth, Event, Fold, Media, Part, PartKind, Request, Source, Thinking, count,
@@ -40,11 +40,16 @@ pub fn counterpart(
             .map(Counterpart::Operation)
     };
     match operation {
-        Op::Chat | Op::Messages | Op::GenerateContent | Op::StreamGenerateContent => {
-            any(&[Op::Chat, Op::Messages, Op::GenerateContent])
-        }
+        Op::Chat
+        | Op::Responses
+        | Op::Messages
+        | Op::GenerateContent
+        | Op::StreamGenerateContent => any(&[Op::Chat, Op::Messages, Op::GenerateContent]),
         Op::MessagesCountTokens => any(&[Op::CountTokens]).or(Some(Counterpart::Local)),
         Op::CountTokens => any(&[Op::MessagesCountTokens]).or(Some(Counterpart::Local)),
+        Op::ResponsesInputTokens => {
+            any(&[Op::MessagesCountTokens, Op::CountTokens]).or(Some(Counterpart::Local))
+        }
         Op::Embeddings => any(&[Op::BatchEmbedContents]),
         Op::EmbedContent | Op::BatchEmbedContents => any(&[Op::Embeddings]),
         Op::ImagesGenerations => any(&[Op::GenerateContent]),
@@ -55,13 +60,11 @@ pub fn counterpart(
         | Op::AudioTranslations
         | Op::Moderations
         | Op::Rerank
-        | Op::Responses
         | Op::ResponseGet
         | Op::ResponseDelete
         | Op::ResponseInputItems
         | Op::ResponseCancel
         | Op::ResponsesCompact
-        | Op::ResponsesInputTokens
         | Op::ModelsList
         | Op::ModelGet => None,
     }
@@ -174,13 +177,17 @@ pub fn render(
 ) -> Result<Rendering, Fault> {
     use Operation as Op;
     match (question.operation, counterpart) {
-        (Op::MessagesCountTokens | Op::CountTokens, Counterpart::Local) => {
+        (
+            Op::MessagesCountTokens | Op::CountTokens | Op::ResponsesInputTokens,
+            Counterpart::Local,
+        ) => {
             let tokens = count::request(&read_count(question)?);
             Ok(Rendering::Local(write_count(question.operation, tokens)))
         }
-        (Op::MessagesCountTokens | Op::CountTokens, Counterpart::Operation(operation)) => {
-            render_count(question, target, operation)
-        }
+        (
+            Op::MessagesCountTokens | Op::CountTokens | Op::ResponsesInputTokens,
+            Counterpart::Operation(operation),
+        ) => render_count(question, target, operation),
         (Op::Embeddings | Op::EmbedContent | Op::BatchEmbedContents, _) => {
             let (rendered, asked) = embeddings::write_request(
                 question.operation,
@@ -267,6 +274,8 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
         array: question.array,
         hide_thoughts: client == Dialect::Gemini
             && request.thinking.and_then(|thinking| thinking.show) != Some(true),
+        repeat: (client == Dialect::OpenAiResponses)
+            .then(|| Box::new(openai_responses::Repeat::of(question.body))),
     };
     let adapt = Adapt::new(
         rendered.text_tool.take(),
@@ -384,6 +393,18 @@ impl Answering {
         }
         self.failed = fault.is_some();
         fault
+    }
+
+    /// Ends the client's stream with what its protocol says of a failure.
+    pub fn break_off(&mut self, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
+        self.failed = true;
+        let is_told = match &mut self.kind {
+            Kind::Stream { writer, .. } => writer.failed(fault, out),
+            Kind::Whole { .. } | Kind::Embeddings(_) | Kind::Image(_) | Kind::Count => false,
+        };
+        if !is_told {
+            out.extend_from_slice(&self.operation.error_event(fault, request_id));
+        }
     }
 
     /// The provider broke the stream off, and the client has been told.
@@ -538,9 +559,12 @@ fn read_counted(body: &[u8]) -> Option<u64> {
 }
 
 fn write_count(operation: Operation, tokens: u64) -> Vec<u8> {
-    let name = match operation.dialect() {
-        Dialect::Gemini => "totalTokens",
-        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => "input_tokens",
-    };
-    format!("{{\"{name}\":{tokens}}}").into_bytes()
+    match operation.dialect() {
+        Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}"),
+        Dialect::Anthropic | Dialect::OpenAiChat => format!("{{\"input_tokens\":{tokens}}}"),
+        Dialect::OpenAiResponses => {
+            format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{tokens}}}")
+        }
+    }
+    .into_bytes()
 }

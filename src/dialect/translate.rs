@@ -4,12 +4,13 @@
 use crate::base::{Fault, FaultKind, Ids};
 use crate::chat::{Answer, Event, Loss, MediaKind, Request, Severity, Tool};
 
-use super::{Dialect, Operation, anthropic, gemini, openai_chat};
+use super::{Dialect, Operation, anthropic, gemini, openai_chat, openai_responses};
 
 /// What a platform says of the protocol and the model that a request is to be written for.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
     OpenAiChat(openai_chat::Target<'a>),
+    OpenAiResponses(openai_responses::Target<'a>),
     Anthropic(anthropic::Target<'a>),
     Gemini(gemini::Target<'a>),
 }
@@ -47,6 +48,8 @@ pub struct Echo {
     pub array: bool,
     /// The client did not ask to see the reasoning, in a protocol that shows it only then.
     pub hide_thoughts: bool,
+    /// What an answer of the Responses API repeats of its request.
+    pub repeat: Option<Box<openai_responses::Repeat>>,
 }
 
 impl Dialect {
@@ -56,7 +59,7 @@ impl Dialect {
             Self::OpenAiChat => openai_chat::read_request(body),
             Self::Anthropic => anthropic::read_request(body),
             Self::Gemini => gemini::read_request(body, stream),
-            Self::OpenAiResponses => Err(not_translated()),
+            Self::OpenAiResponses => openai_responses::read_request(body),
         }
     }
 }
@@ -73,13 +76,6 @@ impl Dialect {
     }
 }
 
-fn not_translated() -> Fault {
-    Fault::new(
-        FaultKind::EndpointNotFound,
-        "No channel of this group serves the Responses API for this model.",
-    )
-}
-
 impl Target<'_> {
     /// Writes the request. A loss that changes the meaning is a refusal that names the field.
     pub fn write_request(&self, request: &Request<'_>) -> Result<Rendered, Fault> {
@@ -94,6 +90,7 @@ impl Target<'_> {
     ) -> Result<Rendered, Fault> {
         let mut rendered = match self {
             Self::OpenAiChat(target) => openai_chat::write_request(request, target)?,
+            Self::OpenAiResponses(target) => openai_responses::write_request(request, target)?,
             Self::Anthropic(target) => anthropic::write_request(request, target)?,
             Self::Gemini(target) => gemini::write_request(request, target)?,
         };
@@ -117,10 +114,16 @@ impl Target<'_> {
     /// Does the provider read media of this kind from a URL by itself?
     pub fn takes_url(&self, kind: MediaKind, url: &str) -> bool {
         match (self, kind) {
-            (Self::OpenAiChat(_) | Self::Anthropic(_), MediaKind::Image)
-            | (Self::Anthropic(_), MediaKind::Document) => true,
+            (
+                Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::Anthropic(_),
+                MediaKind::Image,
+            )
+            | (Self::OpenAiResponses(_) | Self::Anthropic(_), MediaKind::Document) => true,
             (Self::OpenAiChat(_), MediaKind::Document | MediaKind::Audio | MediaKind::Video)
-            | (Self::Anthropic(_), MediaKind::Audio | MediaKind::Video) => false,
+            | (
+                Self::OpenAiResponses(_) | Self::Anthropic(_),
+                MediaKind::Audio | MediaKind::Video,
+            ) => false,
             // It takes videos of one site; other URLs only newer models do.
             (Self::Gemini(_), _) => url.contains("youtube.com/") || url.contains("youtu.be/"),
         }
@@ -130,6 +133,7 @@ impl Target<'_> {
     pub fn model(&self) -> &str {
         match self {
             Self::OpenAiChat(target) => target.model,
+            Self::OpenAiResponses(target) => target.model,
             Self::Anthropic(target) => target.model,
             Self::Gemini(target) => target.model,
         }
@@ -138,6 +142,7 @@ impl Target<'_> {
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::OpenAiChat(_) => Dialect::OpenAiChat,
+            Self::OpenAiResponses(_) => Dialect::OpenAiResponses,
             Self::Anthropic(_) => Dialect::Anthropic,
             Self::Gemini(_) => Dialect::Gemini,
         }
@@ -147,6 +152,7 @@ impl Target<'_> {
     pub fn operation(&self, stream: bool) -> Operation {
         match self {
             Self::OpenAiChat(_) => Operation::Chat,
+            Self::OpenAiResponses(_) => Operation::Responses,
             Self::Anthropic(_) => Operation::Messages,
             Self::Gemini(_) if stream => Operation::StreamGenerateContent,
             Self::Gemini(_) => Operation::GenerateContent,
@@ -230,7 +236,12 @@ pub fn parameter_label(path: &str) -> &'static str {
             plain.push(c);
         }
     }
-    let known = [openai_chat::SAMPLES, anthropic::SAMPLES, gemini::SAMPLES];
+    let known = [
+        openai_chat::SAMPLES,
+        openai_responses::SAMPLES,
+        anthropic::SAMPLES,
+        gemini::SAMPLES,
+    ];
     known
         .iter()
         .flat_map(|samples| samples.iter())
@@ -296,6 +307,7 @@ fn refusal(loss: &Loss) -> Fault {
 #[derive(Debug)]
 pub enum Reader {
     OpenAiChat(openai_chat::Reader),
+    OpenAiResponses(openai_responses::Reader),
     Anthropic(anthropic::Reader),
     Gemini(gemini::Reader),
 }
@@ -310,7 +322,9 @@ impl Reader {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::Reader::new(ids))),
             Dialect::Anthropic => Some(Self::Anthropic(anthropic::Reader::new(ids))),
             Dialect::Gemini => Some(Self::Gemini(gemini::Reader::new(ids))),
-            Dialect::OpenAiResponses => None,
+            Dialect::OpenAiResponses => {
+                Some(Self::OpenAiResponses(openai_responses::Reader::new(ids)))
+            }
         }
     }
 
@@ -318,6 +332,7 @@ impl Reader {
     pub fn data(&mut self, data: &[u8], sink: &mut Sink<'_>) {
         match self {
             Self::OpenAiChat(reader) => reader.data(data, sink),
+            Self::OpenAiResponses(reader) => reader.data(data, sink),
             Self::Anthropic(reader) => reader.data(data, sink),
             Self::Gemini(reader) => reader.data(data, sink),
         }
@@ -327,6 +342,7 @@ impl Reader {
     pub fn end(&mut self, sink: &mut Sink<'_>) {
         match self {
             Self::OpenAiChat(reader) => reader.end(sink),
+            Self::OpenAiResponses(reader) => reader.end(sink),
             Self::Anthropic(reader) => reader.end(sink),
             Self::Gemini(reader) => reader.end(sink),
         }
@@ -336,6 +352,7 @@ impl Reader {
     pub fn body(&mut self, body: &[u8], sink: &mut Sink<'_>) {
         match self {
             Self::OpenAiChat(reader) => reader.body(body, sink),
+            Self::OpenAiResponses(reader) => reader.body(body, sink),
             Self::Anthropic(reader) => reader.body(body, sink),
             Self::Gemini(reader) => reader.body(body, sink),
         }
@@ -346,6 +363,7 @@ impl Reader {
 #[derive(Debug)]
 pub enum Writer {
     OpenAiChat(openai_chat::Writer),
+    OpenAiResponses(openai_responses::Writer),
     Anthropic(anthropic::Writer),
     Gemini(gemini::Writer),
 }
@@ -356,7 +374,24 @@ impl Writer {
             Dialect::OpenAiChat => Some(Self::OpenAiChat(openai_chat::Writer::new(echo))),
             Dialect::Anthropic => Some(Self::Anthropic(anthropic::Writer::new(echo))),
             Dialect::Gemini => Some(Self::Gemini(gemini::Writer::new(echo))),
-            Dialect::OpenAiResponses => None,
+            Dialect::OpenAiResponses => {
+                let repeat = echo.repeat.clone().unwrap_or_default();
+                Some(Self::OpenAiResponses(openai_responses::Writer::with(
+                    echo, *repeat,
+                )))
+            }
+        }
+    }
+
+    /// Ends the stream of an answer that broke, as far as the protocol has more to say than an error event; `false`: it
+    /// has not.
+    pub fn failed(&mut self, fault: &Fault, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::OpenAiResponses(writer) => {
+                writer.failed(fault, out);
+                true
+            }
+            Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => false,
         }
     }
 
@@ -364,6 +399,7 @@ impl Writer {
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::OpenAiChat(writer) => writer.event(event, out),
+            Self::OpenAiResponses(writer) => writer.event(event, out),
             Self::Anthropic(writer) => writer.event(event, out),
             Self::Gemini(writer) => writer.event(event, out),
         }
@@ -376,6 +412,9 @@ pub fn write_answer(dialect: Dialect, answer: &Answer, echo: &mut Echo) -> Optio
         Dialect::OpenAiChat => Some(openai_chat::write_answer(answer, echo)),
         Dialect::Anthropic => Some(anthropic::write_answer(answer, echo)),
         Dialect::Gemini => Some(gemini::write_answer(answer, echo)),
-        Dialect::OpenAiResponses => None,
+        Dialect::OpenAiResponses => {
+            let repeat = echo.repeat.clone().unwrap_or_default();
+            Some(openai_responses::write_answer_with(answer, echo, *repeat))
+        }
     }
 }

@@ -224,21 +224,18 @@ fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
         if let Some(error) = broken {
             let credential = credential_of(attempt);
             let fault = fault_of(outcome_of(&error), &error, error.retry_after, &credential);
-            match x
+            let is_array = x
                 .asked
                 .as_ref()
-                .map(|asked| (asked.expect, asked.operation))
-            {
-                Some((Expect::JsonArray, _)) => {
-                    // What stands open is one array.
-                    out.extend_from_slice(b",\r\n");
-                    out.extend_from_slice(&x.surface.error_body(&fault, &x.request_id));
-                    out.push(b']');
-                }
-                Some((_, operation)) => {
-                    out.extend_from_slice(&operation.error_event(&fault, &x.request_id));
-                }
-                None => {}
+                .is_some_and(|asked| asked.expect == Expect::JsonArray);
+            if is_array {
+                // What stands open is one array.
+                out.extend_from_slice(b",\r\n");
+                out.extend_from_slice(&x.surface.error_body(&fault, &x.request_id));
+                out.push(b']');
+            } else if let Some(translation) = &mut attempt.translation {
+                let answering = &mut translation.answering;
+                answering.break_off(&fault, &x.request_id, &mut out);
             }
             x.error = Some("upstream_died");
             x.end_attempt(Outcome::BadResponse, error.retry_after);
@@ -457,7 +454,16 @@ pub async fn end_stream(session: &mut Session, x: &mut Exchange) -> Result<()> {
         // A message that is not ended tells by itself.
         return Ok(());
     };
-    let event = asked.operation.error_event(fault, &x.request_id);
+    let event = match x.attempt.as_mut().and_then(|a| a.translation.as_mut()) {
+        Some(translation) => {
+            let mut out = Vec::new();
+            translation
+                .answering
+                .break_off(fault, &x.request_id, &mut out);
+            out.into()
+        }
+        None => asked.operation.error_event(fault, &x.request_id),
+    };
     x.response_bytes += event.len() as u64;
     session.write_response_body(Some(event), true).await
 }

@@ -27,6 +27,7 @@ pub fn echo() -> Echo {
         input_estimate: 100,
         array: false,
         hide_thoughts: false,
+        repeat: None,
     }
 }
 

@@ -1,5 +1,34 @@
 //! `OpenAI` Responses (<https://platform.openai.com/docs/api-reference/responses>).
 
+mod emit;
+mod names;
+mod read_answer;
+mod read_item;
+mod read_items;
+mod read_parts;
+mod read_request;
+mod read_tools;
+mod repeat;
+mod samples;
+mod thought;
+mod write_answer;
+mod write_items;
+mod write_request;
+mod write_response;
+mod write_stream;
+
+#[cfg(test)]
+mod laws;
+
+pub use read_answer::Reader;
+pub use read_request::read_request;
+pub use repeat::Repeat;
+pub use samples::SAMPLES;
+pub use thought::{compaction, read_compaction};
+pub use write_answer::{output_items, write_answer, write_answer_with};
+pub use write_request::{Target, write_request};
+pub use write_stream::Writer;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,6 +39,9 @@ use crate::base::Fault;
 use crate::wire::edit::Edit;
 use crate::wire::json;
 use crate::wire::watch::Spec;
+
+/// Whose signatures stand in this protocol's own fields: each is the reasoning item as its maker wrote it.
+pub const ORIGIN: &str = "openai_responses";
 
 pub const WATCH: Spec = Spec {
     capture: "usage",

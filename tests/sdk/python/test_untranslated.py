@@ -24,9 +24,6 @@ SOUND = ("a.wav", b"RIFF", "audio/wav")
         (GEMINI, "audio", lambda client, model: client.audio.transcriptions.create(model=model, file=SOUND)),
         (CLAUDE, "audio", lambda client, model: client.audio.translations.create(model=model, file=SOUND)),
         (GEMINI, "moderations", lambda client, model: client.moderations.create(model=model, input="Hi")),
-        # Until Responses joins the translation.
-        (CLAUDE, "responses", lambda client, model: client.responses.create(model=model, input="Hi")),
-        (GEMINI, "responses", lambda client, model: client.responses.create(model=model, input="Hi", stream=True)),
     ],
 )
 def test_an_endpoint_that_the_platform_lacks_is_not_found_on_openais_surface(mount, model, endpoint, call):

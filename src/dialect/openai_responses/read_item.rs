@@ -1,0 +1,514 @@
+//! The items of an answer as providers write them, and what of each has been told already: a text may come in pieces, whole
+//! behind them, and whole again with its item.
+
+use serde_json::value::RawValue;
+
+use super::read_parts::Annotation;
+use crate::base::Ids;
+use crate::chat::event::{Number, TokenLogprob};
+use crate::chat::{Delta, Event, Json, Media, MediaKind, Open, Signature, Source, Text};
+use crate::dialect::translate::Sink;
+use crate::wire::read::{Count, Lenient, Str, object};
+
+use super::ORIGIN;
+use super::names::flat;
+
+object! {
+    /// An item, at its start or whole.
+    pub(super) struct Written<'a> {
+        "type" => kind: Lenient<Str<'a>>,
+        "id" => id: Lenient<Str<'a>>,
+        "call_id" => call_id: Lenient<Str<'a>>,
+        "name" => name: Lenient<Str<'a>>,
+        "namespace" => namespace: Lenient<Str<'a>>,
+        "arguments" => arguments: Lenient<Str<'a>>,
+        "input" => input: Lenient<Str<'a>>,
+        "content" => content: Lenient<Vec<ContentWritten<'a>>>,
+        "summary" => summary: Lenient<Vec<ContentWritten<'a>>>,
+        "encrypted_content" => encrypted: Lenient<Str<'a>>,
+        "result" => result: Lenient<Str<'a>>,
+        "output_format" => output_format: Lenient<Str<'a>>,
+    }
+}
+
+object! {
+    pub(super) struct ContentWritten<'a> {
+        "type" => kind: Lenient<Str<'a>>,
+        "text" => text: Lenient<Str<'a>>,
+        "refusal" => refusal: Lenient<Str<'a>>,
+        "annotations" => annotations: Lenient<Vec<Annotation<'a>>>,
+        "logprobs" => logprobs: Lenient<Vec<Token<'a>>>,
+    }
+}
+
+object! {
+    pub(super) struct Token<'a> {
+        "token" => token: Lenient<Str<'a>>,
+        "logprob" => logprob: &'a RawValue,
+        "bytes" => bytes: Lenient<Vec<u8>>,
+        "top_logprobs" => top: Lenient<Vec<Token<'a>>>,
+    }
+}
+
+/// The text, if it is there and not empty.
+pub(super) fn filled(written: Option<Lenient<Str<'_>>>) -> Option<Text<'_>> {
+    written
+        .and_then(|written| written.0)
+        .map(|Str(text)| text)
+        .filter(|text| !text.is_empty())
+}
+
+pub(super) fn count(written: Option<&Lenient<Count>>) -> Option<u64> {
+    written.and_then(|written| written.0).map(|Count(n)| n)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Message,
+    Reasoning,
+    Call {
+        custom: bool,
+    },
+    Image,
+    /// What the provider ran by itself, and what nobody knows.
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "message" => Self::Message,
+            "reasoning" => Self::Reasoning,
+            "function_call" => Self::Call { custom: false },
+            "custom_tool_call" => Self::Call { custom: true },
+            "image_generation_call" => Self::Image,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Text,
+    Refusal,
+    Reasoning,
+    Arguments,
+}
+
+/// A part that is open, or was.
+#[derive(Debug)]
+struct Piece {
+    part: u32,
+    what: What,
+    /// Which content of the item; of reasoning: which of its texts is being told.
+    content: u64,
+    /// Bytes that have been told: in all, and of this content.
+    said: usize,
+    said_here: usize,
+    citations: usize,
+    logprobs: usize,
+    open: bool,
+}
+
+/// An item of the answer.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) index: u64,
+    pub(super) id: String,
+    pub(super) kind: Kind,
+    pub(super) done: bool,
+    pieces: Vec<Piece>,
+    /// Its reasoning is told by summaries (`true`), or in its own words.
+    summary: Option<bool>,
+}
+
+/// A source of part numbers and the sink, in one hand.
+pub(super) struct Out<'r, 's, 'k> {
+    pub(super) parts: &'r mut u32,
+    pub(super) ids: &'r mut Ids,
+    pub(super) called: &'r mut bool,
+    pub(super) refused: &'r mut bool,
+    pub(super) sink: &'s mut Sink<'k>,
+}
+
+impl Out<'_, '_, '_> {
+    fn open(&mut self, kind: Open<'_>) -> u32 {
+        let part = *self.parts;
+        *self.parts += 1;
+        (self.sink)(Event::Open {
+            part,
+            choice: 0,
+            kind,
+        });
+        part
+    }
+
+    fn delta(&mut self, part: u32, delta: Delta<'_>) {
+        (self.sink)(Event::Delta { part, delta });
+    }
+}
+
+/// What of the whole has not been told: all of it, the end, nothing.
+fn rest(whole: &str, said: usize) -> &str {
+    whole.get(said..).unwrap_or_default()
+}
+
+impl Item {
+    pub(super) fn new(index: u64, id: String, kind: Kind) -> Self {
+        Self {
+            index,
+            id,
+            kind,
+            done: false,
+            pieces: Vec::new(),
+            summary: None,
+        }
+    }
+
+    /// Opens the part of a content where it is not, and gives its place.
+    fn piece(&mut self, what: What, content: u64, out: &mut Out<'_, '_, '_>) -> usize {
+        let found = self
+            .pieces
+            .iter()
+            .position(|piece| piece.content == content || piece.what == What::Reasoning);
+        if let Some(at) = found {
+            return at;
+        }
+        let kind = match what {
+            What::Refusal => {
+                *out.refused = true;
+                Open::Refusal
+            }
+            What::Reasoning => Open::Reasoning {
+                redacted: false,
+                summary: self.summary.unwrap_or(false),
+            },
+            What::Text | What::Arguments => Open::Text,
+        };
+        let part = out.open(kind);
+        self.push(part, what, content)
+    }
+
+    fn push(&mut self, part: u32, what: What, content: u64) -> usize {
+        self.pieces.push(Piece {
+            part,
+            what,
+            content,
+            said: 0,
+            said_here: 0,
+            citations: 0,
+            logprobs: 0,
+            open: true,
+        });
+        self.pieces.len() - 1
+    }
+
+    /// A piece of a text or refusal.
+    pub(super) fn say(
+        &mut self,
+        what: What,
+        content: u64,
+        more: Text<'_>,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        if more.is_empty() || self.done {
+            return;
+        }
+        let at = self.piece(what, content, out);
+        let Some(piece) = self.pieces.get_mut(at).filter(|piece| piece.open) else {
+            return;
+        };
+        piece.said += more.len();
+        piece.said_here += more.len();
+        out.delta(piece.part, Delta::Text(more));
+    }
+
+    /// The whole of it, of which some or all has come.
+    pub(super) fn said(
+        &mut self,
+        what: What,
+        content: u64,
+        whole: &str,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        let said = self
+            .pieces
+            .iter()
+            .find(|piece| piece.content == content)
+            .map_or(0, |piece| piece.said_here);
+        self.say(what, content, Text::Borrowed(rest(whole, said)), out);
+    }
+
+    /// A piece of reasoning: of the `number`-th summary, or of the n-th text in its own words.
+    pub(super) fn think(
+        &mut self,
+        summary: bool,
+        number: u64,
+        more: Text<'_>,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        // Where both are told, the first to come is.
+        if more.is_empty() || self.done || *self.summary.get_or_insert(summary) != summary {
+            return;
+        }
+        let at = self.piece(What::Reasoning, number, out);
+        let Some(piece) = self.pieces.get_mut(at).filter(|piece| piece.open) else {
+            return;
+        };
+        if piece.content != number {
+            piece.content = number;
+            piece.said_here = 0;
+            piece.said += 2;
+            out.delta(piece.part, Delta::Text(Text::Borrowed("\n\n")));
+        }
+        piece.said += more.len();
+        piece.said_here += more.len();
+        out.delta(piece.part, Delta::Text(more));
+    }
+
+    pub(super) fn thought(
+        &mut self,
+        summary: bool,
+        number: u64,
+        whole: &str,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        let said = match self.pieces.first() {
+            // An earlier one is told already.
+            Some(piece) if piece.content > number => return,
+            Some(piece) if piece.content == number => piece.said_here,
+            Some(_) | None => 0,
+        };
+        self.think(summary, number, Text::Borrowed(rest(whole, said)), out);
+    }
+
+    /// Opens a call once its name is known.
+    pub(super) fn name(&mut self, written: &mut Written<'_>, out: &mut Out<'_, '_, '_>) {
+        let Kind::Call { custom } = self.kind else {
+            return;
+        };
+        if !self.pieces.is_empty() {
+            return;
+        }
+        let Some(name) = filled(written.name.take()) else {
+            return;
+        };
+        let name = flat(filled(written.namespace.take()).as_deref(), name);
+        let id = filled(written.call_id.take())
+            .or_else(|| (!self.id.is_empty()).then(|| Text::Owned(self.id.clone())))
+            .unwrap_or_else(|| Text::Owned(out.ids.next("call_")));
+        *out.called = true;
+        let part = out.open(Open::ToolCall { id, name, custom });
+        self.push(part, What::Arguments, 0);
+    }
+
+    pub(super) fn argue(&mut self, more: Text<'_>, out: &mut Out<'_, '_, '_>) {
+        // Without a name there is no call yet: its item, when whole, has them all.
+        let Some(piece) = self.pieces.first_mut().filter(|piece| piece.open) else {
+            return;
+        };
+        if piece.what == What::Arguments && !more.is_empty() {
+            piece.said += more.len();
+            out.delta(piece.part, Delta::Arguments(more));
+        }
+    }
+
+    pub(super) fn argued(&mut self, whole: &str, out: &mut Out<'_, '_, '_>) {
+        let said = self.pieces.first().map_or(0, |piece| piece.said);
+        self.argue(Text::Borrowed(rest(whole, said)), out);
+    }
+
+    /// Annotations of a text: one more, or all again.
+    pub(super) fn cite(
+        &mut self,
+        content: u64,
+        annotations: Vec<Annotation<'_>>,
+        again: bool,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        if annotations.is_empty() || self.done {
+            return;
+        }
+        let at = self.piece(What::Text, content, out);
+        let Some(piece) = self
+            .pieces
+            .get_mut(at)
+            .filter(|piece| piece.open && piece.what == What::Text)
+        else {
+            return;
+        };
+        let known = if again { piece.citations } else { 0 };
+        for annotation in annotations.into_iter().skip(known) {
+            piece.citations += 1;
+            if let Some(citation) = annotation.citation() {
+                out.delta(piece.part, Delta::Citation(citation));
+            }
+        }
+    }
+
+    pub(super) fn logprobs(
+        &mut self,
+        content: u64,
+        tokens: Vec<Token<'_>>,
+        again: bool,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        let Some(piece) = self
+            .pieces
+            .iter_mut()
+            .find(|piece| piece.content == content)
+        else {
+            return;
+        };
+        let known = if again { piece.logprobs } else { 0 };
+        let tokens: Vec<TokenLogprob<'_>> =
+            tokens.into_iter().skip(known).filter_map(token).collect();
+        if !tokens.is_empty() {
+            piece.logprobs += tokens.len();
+            (out.sink)(Event::Logprobs { choice: 0, tokens });
+        }
+    }
+
+    /// A content of a message, as it is when it is whole.
+    pub(super) fn content(
+        &mut self,
+        number: u64,
+        mut written: ContentWritten<'_>,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        match self.kind {
+            Kind::Reasoning => {
+                if let Some(text) = filled(written.text) {
+                    self.thought(false, number, &text, out);
+                }
+            }
+            Kind::Message => {
+                if let Some(refusal) = filled(written.refusal.take()) {
+                    self.said(What::Refusal, number, &refusal, out);
+                }
+                if let Some(text) = filled(written.text.take()) {
+                    self.said(What::Text, number, &text, out);
+                }
+                let annotations = written
+                    .annotations
+                    .and_then(|list| list.0)
+                    .unwrap_or_default();
+                self.cite(number, annotations, true, out);
+                let tokens = written.logprobs.and_then(|list| list.0).unwrap_or_default();
+                self.logprobs(number, tokens, true, out);
+            }
+            Kind::Call { .. } | Kind::Image | Kind::Other => {}
+        }
+    }
+
+    /// The item as it is when it is whole. What of it has not been told is told now.
+    pub(super) fn whole(
+        &mut self,
+        mut written: Written<'_>,
+        raw: &RawValue,
+        out: &mut Out<'_, '_, '_>,
+    ) {
+        if self.done {
+            return;
+        }
+        let contents = written
+            .content
+            .take()
+            .and_then(|list| list.0)
+            .unwrap_or_default();
+        match self.kind {
+            Kind::Message => {
+                for (number, content) in contents.into_iter().enumerate() {
+                    self.content(number as u64, content, out);
+                }
+            }
+            Kind::Reasoning => {
+                let summaries = written
+                    .summary
+                    .take()
+                    .and_then(|list| list.0)
+                    .unwrap_or_default();
+                for (summary, texts) in [(true, summaries), (false, contents)] {
+                    for (number, text) in texts.into_iter().enumerate() {
+                        if let Some(text) = filled(text.text) {
+                            self.thought(summary, number as u64, &text, out);
+                        }
+                    }
+                }
+                if filled(written.encrypted.take()).is_some() {
+                    self.sign(raw, out);
+                }
+            }
+            Kind::Call { custom } => {
+                self.name(&mut written, out);
+                let whole = if custom {
+                    written.input
+                } else {
+                    written.arguments
+                };
+                if let Some(whole) = filled(whole) {
+                    self.argued(&whole, out);
+                }
+            }
+            Kind::Image => {
+                if let Some(data) = filled(written.result.take()) {
+                    let format = filled(written.output_format.take());
+                    let mime = format!("image/{}", format.as_deref().unwrap_or("png"));
+                    let part = out.open(Open::Media(Media {
+                        kind: MediaKind::Image,
+                        mime: Some(Text::Owned(mime)),
+                        source: Source::Base64(Text::default()),
+                        name: None,
+                        detail: None,
+                        transcript: None,
+                    }));
+                    out.delta(part, Delta::Data(data));
+                    self.push(part, What::Text, 0);
+                }
+            }
+            Kind::Other => {}
+        }
+        self.close(out);
+        self.done = true;
+    }
+
+    fn sign(&mut self, raw: &RawValue, out: &mut Out<'_, '_, '_>) {
+        let part = match self.pieces.first() {
+            Some(piece) => piece.part,
+            None => {
+                let part = out.open(Open::Reasoning {
+                    redacted: true,
+                    summary: false,
+                });
+                self.push(part, What::Reasoning, 0);
+                part
+            }
+        };
+        out.delta(part, Delta::Signature(Signature::new(ORIGIN, raw.get())));
+    }
+
+    pub(super) fn close(&mut self, out: &mut Out<'_, '_, '_>) {
+        for piece in self.pieces.iter_mut().filter(|piece| piece.open) {
+            piece.open = false;
+            (out.sink)(Event::Close { part: piece.part });
+        }
+    }
+}
+
+fn token(written: Token<'_>) -> Option<TokenLogprob<'_>> {
+    let number = |raw: Option<&RawValue>| raw.map(|raw| Number(Json::Owned(raw.to_owned())));
+    let bytes = |written: Option<Lenient<Vec<u8>>>| written.and_then(|written| written.0);
+    let top = written
+        .top
+        .and_then(|top| top.0)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|top| Some((top.token?.0?.0, number(top.logprob)?, bytes(top.bytes))))
+        .collect();
+    Some(TokenLogprob {
+        token: written.token?.0?.0,
+        logprob: number(written.logprob)?,
+        bytes: bytes(written.bytes),
+        top,
+    })
+}

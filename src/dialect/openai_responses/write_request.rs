@@ -1,0 +1,486 @@
+//! Writes a request for a provider of this protocol. Nothing is kept there: the whole conversation goes with each request,
+//! with the encrypted reasoning that its maker asks for.
+
+use super::emit::{Emit, string};
+use super::names::Names;
+use super::write_items;
+use crate::base::Fault;
+use crate::chat::{
+    Depth, Effort, Format, Function, Hosted, Loss, Request, ServiceTier, Thinking, Tool, ToolChoice,
+};
+use crate::dialect::translate::Rendered;
+
+/// What a platform says of the model.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub model: &'a str,
+    /// The model reasons: it takes an effort, gives encrypted reasoning, and no sampling but the default.
+    pub reasons: bool,
+}
+
+/// Less is refused (<https://platform.openai.com/docs/api-reference/responses/create>).
+const FEWEST_TOKENS: u64 = 16;
+
+pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
+    let mut losses = Vec::new();
+    let mut body = Vec::with_capacity(1024);
+    let names = Names::of(request);
+    let mut out = Emit::object(&mut body);
+    out.text("model", target.model);
+    write_items::conversation(&mut out, request, &names, &mut losses);
+    tools(&mut out, request, &names, &mut losses);
+    text(&mut out, request);
+    thinking(&mut out, request, target, &mut losses);
+    sampling(&mut out, request, target, &mut losses);
+    output(&mut out, request, target, &mut losses);
+    out.end();
+    Ok(Rendered {
+        body,
+        losses,
+        renamed: names.renamed,
+        ..Rendered::default()
+    })
+}
+
+fn tools(out: &mut Emit<'_>, request: &Request<'_>, names: &Names, losses: &mut Vec<Loss>) {
+    if request.tools.is_empty() {
+        return;
+    }
+    let mut list = out.nested_list("tools");
+    let mut written = 0;
+    for tool in &request.tools {
+        match tool {
+            Tool::Function(f) => {
+                function(list.nested_item(), f, names);
+                if f.cache.is_some() {
+                    losses.push(Loss::cosmetic("cache_control"));
+                }
+                written += 1;
+            }
+            Tool::Hosted { .. } => written += usize::from(hosted(&mut list, tool, losses)),
+        }
+    }
+    list.end();
+    max_uses(out, request, losses);
+    if written == 0 {
+        return;
+    }
+    // Both are refused where there are no tools.
+    if let Some(choice) = &request.tool_choice {
+        tool_choice(out, choice, request, names);
+    }
+    if let Some(parallel) = request.parallel_tools {
+        out.yes("parallel_tool_calls", parallel);
+    }
+}
+
+/// The protocol bounds the uses of all such tools together.
+fn max_uses(out: &mut Emit<'_>, request: &Request<'_>, losses: &mut Vec<Loss>) {
+    let uses: Vec<Option<u64>> = request
+        .tools
+        .iter()
+        .filter_map(|tool| match tool {
+            Tool::Hosted { max_uses, .. } => Some(*max_uses),
+            Tool::Function(_) => None,
+        })
+        .collect();
+    match uses[..] {
+        [Some(most)] => out.count("max_tool_calls", most),
+        _ if uses.iter().any(Option::is_some) => losses.push(Loss::cosmetic("max_uses")),
+        _ => {}
+    }
+}
+
+fn function(mut out: Emit<'_>, f: &Function<'_>, names: &Names) {
+    out.text("type", if f.custom { "custom" } else { "function" });
+    out.text("name", names.sent(&f.name));
+    out.text_if("description", f.description.as_deref());
+    if !f.custom {
+        match &f.parameters {
+            Some(parameters) => out.literal("parameters", parameters.get()),
+            None => out.literal("parameters", r#"{"type":"object","properties":{}}"#),
+        }
+        // Strict is this protocol's default, and refuses schemas that are fine elsewhere.
+        out.yes("strict", f.strict.unwrap_or(false));
+    }
+    out.end();
+}
+
+/// `false`: there is none.
+fn hosted(list: &mut Emit<'_>, tool: &Tool<'_>, losses: &mut Vec<Loss>) -> bool {
+    let Tool::Hosted {
+        kind,
+        name,
+        allowed_domains,
+        blocked_domains,
+        max_uses: _,
+    } = tool
+    else {
+        return false;
+    };
+    match kind {
+        Hosted::WebSearch => {
+            if !blocked_domains.is_empty() {
+                losses.push(Loss::meaning(
+                    name.clone().into_owned(),
+                    "the search of this provider cannot be kept from domains; leave them out, or name those to search in.",
+                ));
+            }
+            let mut tool = list.nested_item();
+            tool.text("type", "web_search");
+            if !allowed_domains.is_empty() {
+                let mut filters = tool.nested("filters");
+                let mut domains = filters.nested_list("allowed_domains");
+                for domain in allowed_domains {
+                    string(domains.item(), domain);
+                }
+                domains.end();
+                filters.end();
+            }
+            tool.end();
+            true
+        }
+        Hosted::CodeExecution => {
+            let mut tool = list.nested_item();
+            tool.text("type", "code_interpreter");
+            tool.literal("container", r#"{"type":"auto"}"#);
+            tool.end();
+            true
+        }
+        Hosted::WebFetch | Hosted::Other => {
+            losses.push(Loss::meaning(
+                name.clone().into_owned(),
+                "the provider of this model does not run this tool; leave it out, or offer a function of your own.",
+            ));
+            false
+        }
+    }
+}
+
+fn tool_choice(out: &mut Emit<'_>, choice: &ToolChoice<'_>, request: &Request<'_>, names: &Names) {
+    let named = |mut out: Emit<'_>, name: &str| {
+        let hosted = request.tools.iter().find_map(|tool| match tool {
+            Tool::Hosted {
+                kind: Hosted::WebSearch,
+                name: known,
+                ..
+            } if known == name => Some("web_search"),
+            Tool::Hosted {
+                kind: Hosted::CodeExecution,
+                name: known,
+                ..
+            } if known == name => Some("code_interpreter"),
+            Tool::Hosted { .. } | Tool::Function(_) => None,
+        });
+        let custom = request
+            .tools
+            .iter()
+            .any(|tool| matches!(tool, Tool::Function(f) if f.custom && f.name == name));
+        if let Some(kind) = hosted {
+            out.text("type", kind);
+        } else {
+            out.text("type", if custom { "custom" } else { "function" });
+            out.text("name", names.sent(name));
+        }
+        out.end();
+    };
+    match choice {
+        ToolChoice::Auto => out.text("tool_choice", "auto"),
+        ToolChoice::None => out.text("tool_choice", "none"),
+        ToolChoice::Required => out.text("tool_choice", "required"),
+        ToolChoice::Named(name) => named(out.nested("tool_choice"), name),
+        ToolChoice::Allowed {
+            names: some,
+            required,
+        } => {
+            let mut choice = out.nested("tool_choice");
+            choice.text("type", "allowed_tools");
+            choice.text("mode", if *required { "required" } else { "auto" });
+            let mut list = choice.nested_list("tools");
+            for name in some {
+                named(list.nested_item(), name);
+            }
+            list.end();
+            choice.end();
+        }
+    }
+}
+
+fn text(out: &mut Emit<'_>, request: &Request<'_>) {
+    if request.format.is_none() && request.verbosity.is_none() {
+        return;
+    }
+    let mut text = out.nested("text");
+    match &request.format {
+        None => {}
+        Some(Format::Text) => text.literal("format", r#"{"type":"text"}"#),
+        Some(Format::JsonObject) => text.literal("format", r#"{"type":"json_object"}"#),
+        Some(Format::JsonSchema {
+            name,
+            description,
+            schema,
+            strict,
+        }) => {
+            let mut format = text.nested("format");
+            format.text("type", "json_schema");
+            // The protocol demands one, of few characters.
+            let plain: String = name
+                .as_deref()
+                .unwrap_or_default()
+                .chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || c == '-' {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .take(64)
+                .collect();
+            format.text("name", if plain.is_empty() { "response" } else { &plain });
+            format.text_if("description", description.as_deref());
+            format.literal("schema", schema.get());
+            if let Some(strict) = strict {
+                format.yes("strict", *strict);
+            }
+            format.end();
+        }
+    }
+    text.text_if("verbosity", request.verbosity.as_deref());
+    text.end();
+}
+
+fn effort_word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+        // More models know this word than know `max`.
+        Effort::XHigh | Effort::Max => "xhigh",
+    }
+}
+
+fn thinking(
+    out: &mut Emit<'_>,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    let Some(Thinking { depth, show }) = request.thinking else {
+        return;
+    };
+    if !target.reasons {
+        if depth.is_some_and(|depth| depth != Depth::Off) {
+            losses.push(Loss::cosmetic("reasoning_effort"));
+        }
+        return;
+    }
+    let effort = match depth {
+        None | Some(Depth::Dynamic) => None,
+        Some(Depth::Off) => Some("none"),
+        Some(Depth::Effort(effort)) => Some(effort_word(effort)),
+        Some(Depth::Budget(tokens)) => Some(effort_word(Effort::of_budget(tokens))),
+    };
+    let summary = (show == Some(true)).then_some("auto");
+    if effort.is_some() || summary.is_some() {
+        let mut reasoning = out.nested("reasoning");
+        reasoning.text_if("effort", effort);
+        reasoning.text_if("summary", summary);
+        reasoning.end();
+    }
+}
+
+fn sampling(
+    out: &mut Emit<'_>,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Vec<Loss>,
+) {
+    if let Some(most) = request.max_tokens {
+        if most < FEWEST_TOKENS {
+            losses.push(Loss::cosmetic("max_tokens"));
+        }
+        out.count("max_output_tokens", most.max(FEWEST_TOKENS));
+    }
+    for (name, value) in [
+        ("temperature", &request.temperature),
+        ("top_p", &request.top_p),
+    ] {
+        match value {
+            // Reasoning models take the default alone.
+            Some(value) if target.reasons && value.get() != "1" => {
+                losses.push(Loss::cosmetic(name));
+            }
+            Some(value) => out.literal(name, value.get()),
+            None => {}
+        }
+    }
+    for (name, is_there) in [
+        ("top_k", request.top_k.is_some()),
+        ("presence_penalty", request.presence_penalty.is_some()),
+        ("frequency_penalty", request.frequency_penalty.is_some()),
+        ("seed", request.seed.is_some()),
+    ] {
+        if is_there {
+            losses.push(Loss::cosmetic(name));
+        }
+    }
+    if !request.stop.is_empty() {
+        losses.push(Loss::meaning(
+            "stop",
+            "the Responses API, the only one that serves this model, has no stop sequences; leave them out.",
+        ));
+    }
+    if request.n.is_some_and(|n| n > 1) {
+        losses.push(Loss::meaning(
+            "n",
+            "the provider of this model gives one answer to a request; ask several times.",
+        ));
+    }
+    if let Some(top) = request.logprobs.and_then(|logprobs| logprobs.top) {
+        out.count("top_logprobs", u64::from(top));
+    }
+}
+
+fn output(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
+    if let Some(tier) = request.service_tier {
+        out.text(
+            "service_tier",
+            match tier {
+                ServiceTier::Auto => "auto",
+                ServiceTier::Standard => "default",
+                ServiceTier::Flex => "flex",
+                ServiceTier::Priority => "priority",
+            },
+        );
+    }
+    out.text_if("user", request.user.as_deref());
+    if request.cache.is_some() {
+        losses.push(Loss::cosmetic("cache_control"));
+    }
+    if !request.modalities.is_empty() {
+        losses.push(Loss::meaning(
+            "modalities",
+            "this model answers in text; ask for text, or name another model.",
+        ));
+    } else if request.voice.is_some() {
+        losses.push(Loss::cosmetic("audio"));
+    }
+    if request.image_aspect.is_some() || request.image_size.is_some() {
+        losses.push(Loss::cosmetic("image_config"));
+    }
+    out.yes("store", false);
+    if target.reasons || request.logprobs.is_some() {
+        let mut include = out.nested_list("include");
+        if target.reasons {
+            string(include.item(), "reasoning.encrypted_content");
+        }
+        if request.logprobs.is_some() {
+            string(include.item(), "message.output_text.logprobs");
+        }
+        include.end();
+    }
+    if request.stream {
+        out.yes("stream", true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Json, Severity};
+    use crate::dialect::openai_responses::read_request;
+    use serde_json::value::RawValue;
+
+    fn written(request: &Request<'_>, reasons: bool) -> (String, Vec<Loss>) {
+        let target = Target {
+            model: "gpt-x",
+            reasons,
+        };
+        let rendered = write_request(request, &target).expect("written");
+        let text = String::from_utf8(rendered.body).expect("text");
+        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        (text, rendered.losses)
+    }
+
+    #[test]
+    fn what_has_a_field_stays_as_it_was_written() {
+        for fields in [
+            r#""tools":[{"type":"function","name":"f","description":"d","parameters":{"b":1.50e+2,"a":{}},"strict":true}],"tool_choice":"required","parallel_tool_calls":false,"store":false"#,
+            r#""tools":[{"type":"custom","name":"c","description":"d"}],"tool_choice":{"type":"custom","name":"c"},"store":false"#,
+            r#""tools":[{"type":"web_search","filters":{"allowed_domains":["a.com"]}},{"type":"code_interpreter","container":{"type":"auto"}}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"web_search"}]},"store":false"#,
+            r#""text":{"format":{"type":"json_schema","name":"n","description":"d","schema":{"type":"object"},"strict":true},"verbosity":"low"},"store":false"#,
+            r#""max_output_tokens":50,"temperature":0.70,"top_p":0.1,"top_logprobs":2,"service_tier":"flex","user":"u","store":false,"include":["message.output_text.logprobs"],"stream":true"#,
+        ] {
+            let head = r#"{"model":"gpt-x","input":[{"role":"user","content":[{"type":"input_text","text":"x"}]}],"#;
+            let body = format!("{head}{fields}}}");
+            let request = read_request(body.as_bytes()).expect("valid");
+            let (text, losses) = written(&request, false);
+            assert_eq!(text, body);
+            assert!(losses.is_empty(), "{losses:?}");
+        }
+    }
+
+    #[test]
+    fn a_reasoning_model_is_asked_for_what_it_can_read_again() {
+        let body = r#"{"input":"x","reasoning":{"effort":"low","summary":"detailed"},"temperature":0.5,"max_output_tokens":3}"#;
+        let request = read_request(body.as_bytes()).expect("valid");
+        let (text, losses) = written(&request, true);
+        assert!(text.ends_with(
+            r#""reasoning":{"effort":"low","summary":"auto"},"max_output_tokens":16,"store":false,"include":["reasoning.encrypted_content"]}"#
+        ), "{text}");
+        assert_eq!(
+            losses,
+            [Loss::cosmetic("max_tokens"), Loss::cosmetic("temperature")]
+        );
+        let (text, losses) = written(&request, false);
+        assert!(!text.contains("effort"));
+        assert_eq!(
+            losses,
+            [
+                Loss::cosmetic("reasoning_effort"),
+                Loss::cosmetic("max_tokens")
+            ]
+        );
+    }
+
+    #[test]
+    fn strictness_is_never_added() {
+        let body = r#"{"input":"x","tools":[{"type":"function","name":"f"}]}"#;
+        let request = read_request(body.as_bytes()).expect("valid");
+        let (text, _) = written(&request, false);
+        assert!(
+            text.contains(r#""parameters":{"type":"object","properties":{}},"strict":false"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_would_change_the_answer_is_refused() {
+        let raw = |text: &str| Json::Owned(RawValue::from_string(text.to_owned()).expect("JSON"));
+        let request = Request {
+            n: Some(2),
+            stop: vec!["x".into()],
+            modalities: vec!["audio".into()],
+            seed: Some(raw("5")),
+            tools: vec![Tool::Hosted {
+                kind: Hosted::WebFetch,
+                name: "web_fetch".into(),
+                allowed_domains: Vec::new(),
+                blocked_domains: Vec::new(),
+                max_uses: None,
+            }],
+            ..Request::default()
+        };
+        let (text, losses) = written(&request, false);
+        assert!(text.contains(r#""tools":[],"#), "{text}");
+        let meant: Vec<&str> = losses
+            .iter()
+            .filter(|loss| loss.severity == Severity::Meaning)
+            .map(|loss| &*loss.path)
+            .collect();
+        assert_eq!(meant, ["web_fetch", "stop", "n", "modalities"]);
+        assert!(losses.contains(&Loss::cosmetic("seed")));
+    }
+}
