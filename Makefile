@@ -27,7 +27,7 @@ unit:
 sdk:
 	TOROUTER_BIN=target/debug/torouter tests/sdk/run.sh
 
-# The whole gateway against bare Pingora, as ratios (four minutes).
+# The whole gateway against bare Pingora, as ratios (six minutes).
 bench: setup
 	$(CARGO) build --release --locked
 	$(CARGO) build --release --locked --manifest-path benches/gateway/Cargo.toml
