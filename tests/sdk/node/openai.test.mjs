@@ -204,6 +204,18 @@ eachMount(test, 'responses, whole and streamed', async (mount) => {
   assert.deepEqual(final.usage, whole.usage);
 });
 
+test('responses on other platforms, whole and streamed', async () => {
+  const client = openai('');
+  for (const model of ['claude-opus-4-7', 'gemini-2.5-flash']) {
+    const whole = await client.responses.create({ model, input: ODD_TEXT });
+    assert.equal(whole.output_text, said(model, ODD_TEXT));
+    const final = await client.responses.stream({ model, input: ODD_TEXT }).finalResponse();
+    assert.equal(final.output_text, whole.output_text);
+    const needsMemory = client.responses.create({ model, input: 'Hi', previous_response_id: whole.id });
+    await assert.rejects(needsMemory, (error) => error instanceof OpenAI.BadRequestError && error.param === 'previous_response_id');
+  }
+});
+
 eachMount(test, 'responses: stored', async (mount) => {
   const client = openai(mount);
   const made = await client.responses.create({ model: MODEL, input: 'Keep this' });
@@ -358,9 +370,6 @@ eachMount(test, 'errors', async (mount) => {
     () => client.chat.completions.create({ model: missing, messages }),
     () => client.chat.completions.create({ model: missing, messages, stream: true }),
     () => client.responses.create({ model: missing, input: 'Hi' }),
-    // Until Responses joins the translation.
-    () => client.responses.create({ model: 'claude-opus-4-7', input: 'Hi' }),
-    () => client.responses.create({ model: 'gemini-2.5-flash', input: 'Hi' }),
     // Anthropic has no embeddings.
     () => client.embeddings.create({ model: 'claude-opus-4-7', input: 'one' }),
   ]) {
