@@ -71,6 +71,7 @@ fn echo(array: bool) -> Echo {
         legacy_functions: false,
         input_estimate: 9,
         array,
+        ..Echo::default()
     }
 }
 
