@@ -10,6 +10,7 @@ mod read_request;
 mod read_tools;
 mod repeat;
 mod samples;
+pub mod state;
 mod thought;
 mod write_answer;
 mod write_items;
