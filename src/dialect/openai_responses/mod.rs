@@ -11,6 +11,7 @@ mod read_tools;
 mod repeat;
 mod samples;
 pub mod state;
+pub mod stored;
 mod thought;
 mod write_answer;
 mod write_items;

@@ -133,8 +133,8 @@ impl Wishes {
             ));
         }
         let store = member(body, at.store.as_ref(), "store", "true or false")?.unwrap_or(true);
-        let background = member(body, at.background.as_ref(), "background", "true or false")?
-            .unwrap_or(false);
+        let background =
+            member(body, at.background.as_ref(), "background", "true or false")?.unwrap_or(false);
         if background && !store {
             return Err(wrong(
                 "background",
@@ -278,7 +278,9 @@ pub fn streamed(body: &[u8]) -> Result<Vec<u8>, Fault> {
 fn own_list(input: &[u8], referenced: &[(String, String)]) -> Result<String, Fault> {
     let input = text(input);
     match input.as_bytes().first() {
-        Some(b'"') => Ok(format!(r#"{{"type":"message","role":"user","content":{input}}}"#)),
+        Some(b'"') => Ok(format!(
+            r#"{{"type":"message","role":"user","content":{input}}}"#
+        )),
         Some(b'n') => Ok(String::new()),
         Some(b'[') if referenced.is_empty() => Ok(inner(input).to_owned()),
         Some(b'[') => {
@@ -295,7 +297,10 @@ fn own_list(input: &[u8], referenced: &[(String, String)]) -> Result<String, Fau
             }
             Ok(out)
         }
-        _ => Err(wrong("input", "'input' must be a string or an array of items.")),
+        _ => Err(wrong(
+            "input",
+            "'input' must be a string or an array of items.",
+        )),
     }
 }
 
@@ -350,13 +355,21 @@ fn with_id(raw: &str, ids: &mut Ids) -> String {
     let is_message = kind == "message";
     let mut edits = Vec::new();
     let spans = member_spans(raw);
-    let find = |name: &str| spans.iter().find(|(key, _)| key == name).map(|(_, at)| at.clone());
+    let find = |name: &str| {
+        spans
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, at)| at.clone())
+    };
     if let (Some(content), Some(at)) = (item.content.filter(|_| is_message), find("content"))
         && content.get().starts_with('"')
     {
         let role = item.role.as_ref().and_then(|role| role.0.as_deref());
         let parts = if role == Some("assistant") {
-            format!(r#"[{{"type":"output_text","text":{},"annotations":[]}}]"#, content.get())
+            format!(
+                r#"[{{"type":"output_text","text":{},"annotations":[]}}]"#,
+                content.get()
+            )
         } else {
             format!(r#"[{{"type":"input_text","text":{}}}]"#, content.get())
         };
@@ -417,9 +430,16 @@ mod tests {
 
     #[test]
     fn a_conversation_is_an_id_or_an_object_with_one() {
-        assert_eq!(wishes(r#"{"conversation":"conv_1"}"#).conversation.as_deref(), Some("conv_1"));
         assert_eq!(
-            wishes(r#"{"conversation":{"id":"conv_1"}}"#).conversation.as_deref(),
+            wishes(r#"{"conversation":"conv_1"}"#)
+                .conversation
+                .as_deref(),
+            Some("conv_1")
+        );
+        assert_eq!(
+            wishes(r#"{"conversation":{"id":"conv_1"}}"#)
+                .conversation
+                .as_deref(),
             Some("conv_1")
         );
     }
@@ -454,7 +474,11 @@ mod tests {
             r#"{ "n" : 1.50e+2, "input":[{"id":"1"},{"id":"2"},{"id":"3"},{"type":"message","role":"user","content":"a\n"}], "previous_response_id" : null,"background":false }"#
         );
         assert_eq!(
-            expanded(r#"{"previous_response_id":"r","input":[ {"a":1} ]}"#, &["[]"], &[]),
+            expanded(
+                r#"{"previous_response_id":"r","input":[ {"a":1} ]}"#,
+                &["[]"],
+                &[]
+            ),
             r#"{"previous_response_id":null,"input":[{"a":1}]}"#
         );
         assert_eq!(
@@ -483,10 +507,18 @@ mod tests {
         let wishes = Wishes::of(body).expect("wishes");
         let kept = own_items(body, &wishes, &[], &mut Ids::new(1)).expect("items");
         let kept: Vec<serde_json::Value> = serde_json::from_str(&kept).expect("JSON");
-        assert!(kept[0]["id"].as_str().is_some_and(|id| id.starts_with("msg_")));
+        assert!(
+            kept[0]["id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("msg_"))
+        );
         assert_eq!(kept[0]["type"], "message");
         assert_eq!(kept[0]["content"][0]["type"], "input_text");
-        assert!(kept[1]["id"].as_str().is_some_and(|id| id.starts_with("fco_")));
+        assert!(
+            kept[1]["id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("fco_"))
+        );
         assert_eq!(kept[2]["content"][0]["type"], "output_text");
         assert_eq!(kept[3]["id"], "msg_own");
         let text = own_items(
@@ -495,7 +527,10 @@ mod tests {
             &[],
             &mut Ids::new(1),
         );
-        assert!(text.expect("items").contains(r#"[{"type":"input_text","text":"hi"}]"#));
+        assert!(
+            text.expect("items")
+                .contains(r#"[{"type":"input_text","text":"hi"}]"#)
+        );
     }
 
     #[test]
