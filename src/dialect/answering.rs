@@ -65,6 +65,7 @@ pub fn counterpart(
         | Op::ResponseInputItems
         | Op::ResponseCancel
         | Op::ResponsesCompact
+        | Op::Conversations
         | Op::ModelsList
         | Op::ModelGet => None,
     }
@@ -86,6 +87,8 @@ pub struct Question<'a> {
     pub now: u64,
     /// Media that were fetched from the URLs in the request.
     pub fetched: &'a [Fetched],
+    /// What whoever keeps state has settled of the answer.
+    pub settled: Option<&'a openai_responses::Settled>,
 }
 
 /// What was found at a URL.
@@ -275,7 +278,7 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
         hide_thoughts: client == Dialect::Gemini
             && request.thinking.and_then(|thinking| thinking.show) != Some(true),
         repeat: (client == Dialect::OpenAiResponses)
-            .then(|| Box::new(openai_responses::Repeat::of(question.body))),
+            .then(|| Box::new(repeat(question))),
     };
     let adapt = Adapt::new(
         rendered.text_tool.take(),
@@ -305,6 +308,14 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
         rendered,
         Answering::new(question, kind),
     ))
+}
+
+fn repeat(question: &Question<'_>) -> openai_responses::Repeat {
+    let repeat = openai_responses::Repeat::of(question.body);
+    match question.settled {
+        Some(settled) => repeat.settled(settled),
+        None => repeat,
+    }
 }
 
 /// The state of one answer on its way to the client.
@@ -410,6 +421,22 @@ impl Answering {
     /// The provider broke the stream off, and the client has been told.
     pub fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// What has been said of the answer as a whole, in a protocol whose answers can be kept; `None`: it is not over.
+    pub fn kept(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Stream { writer, .. } => writer.kept(),
+            Kind::Whole { .. } | Kind::Embeddings(_) | Kind::Image(_) | Kind::Count => None,
+        }
+    }
+
+    /// The answer as far as it has come, where it can be kept.
+    pub fn so_far(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Stream { writer, .. } => writer.so_far(),
+            Kind::Whole { .. } | Kind::Embeddings(_) | Kind::Image(_) | Kind::Count => None,
+        }
     }
 
     /// Turns a whole answer into the client's.

@@ -33,6 +33,7 @@ pub struct Metrics {
     pub channel_in_flight: IntGaugeVec,
     pub requests_in_flight: IntGaugeVec,
     pub tap_failures: IntCounterVec,
+    pub store_failures: IntCounterVec,
     pub dropped_parameters: IntCounterVec,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
@@ -124,7 +125,12 @@ impl Metrics {
                 "Answers with output whose usage the provider did not state, so that it was estimated.",
                 &["channel"],
             )?,
-            dropped_parameters: counter(
+
+            store_failures: counter(
+                "torouter_store_failures_total",
+                "Calls that the store of responses could not do, by call.",
+                &["call"],
+            )?,            dropped_parameters: counter(
                 "torouter_dropped_parameters_total",
                 "Parameters that a translation left out, because the platform has nothing like them.",
                 &["surface", "platform", "parameter"],

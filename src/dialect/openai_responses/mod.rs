@@ -24,7 +24,7 @@ mod laws;
 
 pub use read_answer::Reader;
 pub use read_request::read_request;
-pub use repeat::Repeat;
+pub use repeat::{Repeat, Settled};
 pub use samples::SAMPLES;
 pub use thought::{compaction, read_compaction};
 pub use write_answer::{output_items, write_answer, write_answer_with};

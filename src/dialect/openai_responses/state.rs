@@ -231,9 +231,6 @@ pub fn expand(
     for gone in [&at.previous, &at.conversation].into_iter().flatten() {
         edits.push(Edit::replace(gone.clone(), "null"));
     }
-    if let Some(background) = &at.background {
-        edits.push(Edit::replace(background.clone(), "false"));
-    }
     let own = match &at.input {
         Some(at) => own_list(&body[at.clone()], referenced)?,
         None => String::new(),
@@ -264,14 +261,17 @@ fn put_in(at: &Spans, name: &str, value: &str) -> Edit {
     Edit::insert(at.front, format!("\"{name}\":{value}{comma}"))
 }
 
-/// The body with `stream` set to true.
+/// The body that asks for a stream to wait for.
 pub fn streamed(body: &[u8]) -> Result<Vec<u8>, Fault> {
     let at = Spans::of(body)?;
-    let edit = match at.stream {
+    let mut edits = vec![match at.stream.clone() {
         Some(at) => Edit::replace(at, "true"),
         None => put_in(&at, "stream", "true"),
-    };
-    Ok(edit::apply(&bytes::Bytes::copy_from_slice(body), &mut [edit]).into())
+    }];
+    if let Some(background) = at.background {
+        edits.push(Edit::replace(background, "false"));
+    }
+    Ok(edit::apply(&bytes::Bytes::copy_from_slice(body), &mut edits).into())
 }
 
 /// The items of an input, without brackets; a text becomes the message that it stands for.
@@ -471,7 +471,7 @@ mod tests {
                 &[r#"[{"id":"1"}]"#, "[ ]", r#"[{"id":"2"},{"id":"3"}]"#],
                 &[],
             ),
-            r#"{ "n" : 1.50e+2, "input":[{"id":"1"},{"id":"2"},{"id":"3"},{"type":"message","role":"user","content":"a\n"}], "previous_response_id" : null,"background":false }"#
+            r#"{ "n" : 1.50e+2, "input":[{"id":"1"},{"id":"2"},{"id":"3"},{"type":"message","role":"user","content":"a\n"}], "previous_response_id" : null,"background":true }"#
         );
         assert_eq!(
             expanded(
@@ -539,6 +539,10 @@ mod tests {
             (r#"{"stream":false,"a":1}"#, r#"{"stream":true,"a":1}"#),
             (r#"{"a":1}"#, r#"{"stream":true,"a":1}"#),
             ("{}", r#"{"stream":true}"#),
+            (
+                r#"{"background":true,"stream":true}"#,
+                r#"{"background":false,"stream":true}"#,
+            ),
         ] {
             let out = streamed(body.as_bytes()).expect("a body");
             assert_eq!(String::from_utf8(out).expect("text"), expected);

@@ -10,7 +10,10 @@ impl Writer {
     /// The response as it stands: after its end, what a client that does not stream gets.
     pub fn response(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
-        self.write_response(&mut out, self.status(), None);
+        match &self.error {
+            Some(error) => self.write_response(&mut out, "failed", Some(error)),
+            None => self.write_response(&mut out, self.status(), None),
+        }
         out
     }
 
@@ -36,6 +39,7 @@ impl Writer {
         self.head("response.failed", out);
         out.extend_from_slice(b",\"response\":");
         self.write_response(out, "failed", Some(&error));
+        self.error = Some(error);
         end(out);
     }
 

@@ -36,6 +36,8 @@ pub struct Writer {
     pub(super) usage: Option<Usage>,
     pub(super) tier: Option<&'static str>,
     pub(super) stop: Option<StopReason>,
+    /// Why it failed, as the protocol says it.
+    pub(super) error: Option<Vec<u8>>,
 }
 
 /// More parts than this in one answer are none that a model made.
@@ -62,12 +64,18 @@ impl Writer {
             usage: None,
             tier: None,
             stop: None,
+            error: None,
         }
     }
 
     /// The response's id; empty before its start.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Nothing follows.
+    pub fn is_over(&self) -> bool {
+        self.ended
     }
 
     pub(super) fn ids(&self) -> Option<Ids> {
