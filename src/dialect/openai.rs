@@ -50,6 +50,9 @@ fn error_type(kind: FaultKind) -> &'static str {
         | FaultKind::ApiKeyInQuery
         | FaultKind::ModelNotFound
         | FaultKind::EndpointNotFound
+        | FaultKind::NotFound
+        | FaultKind::PreviousResponseNotFound
+        | FaultKind::Conflict
         | FaultKind::MethodNotAllowed
         | FaultKind::RequestTimeout
         | FaultKind::TooLarge => "invalid_request_error",
@@ -64,6 +67,7 @@ fn error_type(kind: FaultKind) -> &'static str {
         | FaultKind::UpstreamError
         | FaultKind::UpstreamUnavailable
         | FaultKind::UpstreamTimeout
+        | FaultKind::StoreUnavailable
         | FaultKind::Internal => "server_error",
     }
 }

@@ -10,6 +10,8 @@ mod read_request;
 mod read_tools;
 mod repeat;
 mod samples;
+pub mod state;
+pub mod stored;
 mod thought;
 mod write_answer;
 mod write_items;
