@@ -12,13 +12,12 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
-use pingora_proxy::http_proxy;
 
 use super::Failed;
 use crate::admin::Admin;
 use crate::config::{self, Config};
 use crate::meter::{self, metrics};
-use crate::proxy::{Front, Gateway, requests_under_way};
+use crate::proxy::{Front, requests_under_way};
 use crate::route;
 use crate::world::World;
 
@@ -93,8 +92,8 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     server.bootstrap();
     let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
 
-    let proxy = http_proxy(&server.configuration, Gateway::new(world.clone()));
-    let mut front = Service::new("gateway".to_owned(), Front::new(proxy));
+    let front = Front::new(&server.configuration, world.clone());
+    let mut front = Service::new("gateway".to_owned(), front);
     for address in &config.server.listen {
         front.add_tcp(&address.to_string());
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::attempt::Attempt;
+use super::inner::Inner;
 use super::latch::Latch;
 use crate::base::{Fault, Outcome};
 use crate::chat::Loss;
@@ -69,6 +70,8 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     pub key: Option<Arc<Key>>,
     pub latch: Option<Arc<Latch>>,
+    /// The gateway asks itself.
+    pub inner: Option<Arc<Inner>>,
     pub asked: Option<Asked>,
     pub plan: Plan,
     pub attempt: Option<Box<Attempt>>,
@@ -106,6 +109,7 @@ impl Exchange {
             client: None,
             key: None,
             latch: None,
+            inner: None,
             asked: None,
             plan: Plan::default(),
             attempt: None,

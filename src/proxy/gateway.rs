@@ -18,6 +18,7 @@ use super::answer;
 use super::attempt::{Again, Attempt, Made, timeout_fault};
 use super::exchange::Exchange;
 use super::heads;
+use super::inner::Loopback;
 use super::intake::{self, Intake, Stop};
 use super::upstream::{broken, end_stream, fail, receive_body, receive_head};
 use crate::base::{Fault, FaultKind, Outcome};
@@ -36,11 +37,13 @@ const MAX_ADDRESSES_TRIED: usize = 3;
 /// The proxy's logic. Everything it knows is in the world of the moment.
 pub struct Gateway {
     world: Arc<ArcSwap<World>>,
+    /// For the requests that it makes of itself.
+    pub loopback: Loopback,
 }
 
 impl Gateway {
-    pub fn new(world: Arc<ArcSwap<World>>) -> Self {
-        Self { world }
+    pub fn new(world: Arc<ArcSwap<World>>, loopback: Loopback) -> Self {
+        Self { world, loopback }
     }
 }
 

@@ -10,6 +10,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
 use super::exchange::{Asked, Exchange};
+use super::inner::Inner;
 use super::latch::Latch;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::endpoint::{self, Unmatched};
@@ -49,7 +50,14 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
     let head = session.req_header_mut();
     x.begun = true;
     x.latch = head.extensions_mut().remove::<Arc<Latch>>();
-    x.request_id = request_id(&head.headers);
+    x.inner = head.extensions_mut().remove::<Arc<Inner>>();
+    x.request_id = match x.inner.as_deref() {
+        Some(Inner {
+            request_id: Some(id),
+            ..
+        }) => id.clone(),
+        _ => request_id(&head.headers),
+    };
     x.method = head.method.clone();
     let head = session.req_header();
     let path = head.uri.path();
@@ -157,6 +165,13 @@ fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
 }
 
 fn authenticate(session: &Session, x: &mut Exchange) -> Result<(), Fault> {
+    if let Some(inner) = &x.inner {
+        x.client = inner.client;
+        let now = SystemTime::now();
+        let key = x.world.ring.readmit(&inner.key, inner.client, now)?;
+        x.admit(key);
+        return Ok(());
+    }
     let head = session.req_header();
     let (headers, query) = (&head.headers, head.uri.query().unwrap_or_default());
     let peer = session

@@ -15,6 +15,7 @@
 //! | `judge` | is a 200 an answer? |
 //! | `relay` | what passes after the commit |
 //! | `fetch` | media by URL, where the operator allows it |
+//! | `inner` | the gateway's requests of itself |
 //! | `answer` | the gateway's own answers: errors, models lists |
 
 mod answer;
@@ -24,6 +25,7 @@ mod fetch;
 mod front;
 mod gateway;
 mod heads;
+mod inner;
 mod intake;
 mod judge;
 mod latch;
