@@ -277,8 +277,7 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
         array: question.array,
         hide_thoughts: client == Dialect::Gemini
             && request.thinking.and_then(|thinking| thinking.show) != Some(true),
-        repeat: (client == Dialect::OpenAiResponses)
-            .then(|| Box::new(repeat(question))),
+        repeat: (client == Dialect::OpenAiResponses).then(|| Box::new(repeat(question))),
     };
     let adapt = Adapt::new(
         rendered.text_tool.take(),

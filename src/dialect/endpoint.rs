@@ -432,7 +432,11 @@ mod tests {
             ),
             (Method::POST, "/v1/responses/compact", Op::ResponsesCompact),
             (Method::POST, "/v1/conversations", Op::Conversations),
-            (Method::DELETE, "/v1/conversations/conv_1", Op::Conversations),
+            (
+                Method::DELETE,
+                "/v1/conversations/conv_1",
+                Op::Conversations,
+            ),
             (
                 Method::GET,
                 "/v1/conversations/conv_1/items/msg_1",

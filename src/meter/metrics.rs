@@ -130,7 +130,8 @@ impl Metrics {
                 "torouter_store_failures_total",
                 "Calls that the store of responses could not do, by call.",
                 &["call"],
-            )?,            dropped_parameters: counter(
+            )?,
+            dropped_parameters: counter(
                 "torouter_dropped_parameters_total",
                 "Parameters that a translation left out, because the platform has nothing like them.",
                 &["surface", "platform", "parameter"],

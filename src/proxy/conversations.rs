@@ -148,7 +148,8 @@ pub async fn ask(x: &Exchange, body: &Bytes) -> Result<Bytes, Fault> {
             found.ok_or_else(|| stored::not_found("Item", item))?.into()
         }
         (Place::Item(id, item), _) => {
-            let gone = store.delete_conversation_item(id.to_owned(), owner.clone(), item.to_owned());
+            let gone =
+                store.delete_conversation_item(id.to_owned(), owner.clone(), item.to_owned());
             if !gone.await.map_err(trouble("delete_conversation_item"))? {
                 return Err(stored::not_found("Item", item));
             }
@@ -162,7 +163,10 @@ pub async fn ask(x: &Exchange, body: &Bytes) -> Result<Bytes, Fault> {
 
 async fn all_items(x: &Exchange, id: &str, owner: Owner) -> Result<Vec<String>, Fault> {
     let limit = x.world.config.server.body_limit;
-    let items = x.keeper.store.conversation_items(id.to_owned(), owner, limit);
+    let items = x
+        .keeper
+        .store
+        .conversation_items(id.to_owned(), owner, limit);
     match items.await {
         Ok(Some(items)) => Ok(items),
         Ok(None) | Err(ContextError::NotFound | ContextError::MissingAncestor(_)) => {

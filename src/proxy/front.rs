@@ -21,6 +21,7 @@ use tokio::io::AsyncReadExt;
 use super::answer;
 use super::gateway::Gateway;
 use super::inner::{Inner, Loopback};
+use super::keeper::Keeper;
 use super::latch::Latch;
 use super::replay::Replay;
 use crate::base::{Fault, FaultKind, id};
@@ -44,9 +45,12 @@ pub struct Front {
 
 impl Front {
     /// The front and, behind it, the gateway.
-    pub fn new(conf: &Arc<ServerConf>, world: Arc<ArcSwap<World>>) -> Self {
+    pub fn new(conf: &Arc<ServerConf>, world: Arc<ArcSwap<World>>, keeper: Arc<Keeper>) -> Self {
         let loopback = Loopback::default();
-        let proxy = Arc::new(http_proxy(conf, Gateway::new(world, loopback.clone())));
+        let proxy = Arc::new(http_proxy(
+            conf,
+            Gateway::new(world, loopback.clone(), keeper),
+        ));
         loopback.tie(&proxy);
         let mut options = HttpServerOptions::default();
         options.h2c = true;

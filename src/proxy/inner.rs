@@ -16,6 +16,7 @@ use pingora_proxy::HttpProxy;
 
 use super::front;
 use super::gateway::Gateway;
+use crate::dialect::openai_responses::Settled;
 use crate::gate::Key;
 
 /// So much of either direction is on its way at a time.
@@ -32,6 +33,8 @@ pub struct Inner {
     pub headers: HeaderMap,
     /// The previous response whose items already stand in the body: only repeated in the answer.
     pub previous: Option<String>,
+    /// Of a job: what is settled of its response, which the job itself keeps.
+    pub settled: Option<Settled>,
 }
 
 /// Why there is no answer, or no more of it.

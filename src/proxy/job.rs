@@ -57,6 +57,10 @@ impl Job {
         })
     }
 
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         // Nothing under this lock can panic half-way.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,8 +190,7 @@ impl Making<'_> {
                 let message = "The response was cut off before it was whole.";
                 ("server_error".to_owned(), message.to_owned())
             });
-            self.response =
-                stored::with_status(&self.response, "failed", Some((&code, &message)));
+            self.response = stored::with_status(&self.response, "failed", Some((&code, &message)));
             self.is_over = true;
             let event = stored::failed_event(&self.response, self.sequence);
             self.job.add(event.into());
@@ -221,7 +224,11 @@ impl Making<'_> {
             Some(Milestone::Begun(response)) => {
                 response.clone_into(&mut self.response);
                 let (id, body) = (self.job.id.clone(), self.response.clone());
-                let set = self.keeper.store.set_status(id, Status::InProgress, body).await;
+                let set = self
+                    .keeper
+                    .store
+                    .set_status(id, Status::InProgress, body)
+                    .await;
                 if let Err(error) = set {
                     trouble("set_status", &error);
                 }

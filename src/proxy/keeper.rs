@@ -39,7 +39,9 @@ impl Keeper {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Option<Arc<Job>>>> {
         // Nothing under this lock can panic half-way.
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A response has begun: its lease is renewed until it is over.

@@ -9,9 +9,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
 
-use super::exchange::Exchange;
+use super::exchange::{Asked, Exchange};
+use super::inner::{Inner, Loopback};
+use super::job::{Job, MAX_JOBS};
 use super::keeper::{Keeper, unavailable};
-use crate::base::{Fault, FaultKind, Ids};
+use super::stored as stored_answers;
+use crate::base::{Fault, FaultKind, Ids, clock};
 use crate::dialect::openai_responses::state::{self, Wishes};
 use crate::dialect::openai_responses::stored::{self, Milestone, shown};
 use crate::dialect::openai_responses::{Repeat, Settled};
@@ -70,7 +73,7 @@ fn takes_state(operation: Operation) -> bool {
 /// Finds what the request continues. The body that goes on: with it, where it is kept here.
 pub async fn resolve(x: &mut Exchange, body: Bytes) -> Result<Bytes, Fault> {
     let operation = x.asked.as_ref().map(|asked| asked.operation);
-    let (Some(operation), Some(owner)) = (operation.filter(|o| takes_state(*o)), owner(x)) else {
+    let (Some(_), Some(owner)) = (operation.filter(|o| takes_state(*o)), owner(x)) else {
         return Ok(body);
     };
     let wishes = Wishes::of(&body)?;
@@ -108,7 +111,9 @@ async fn continued(x: &mut Exchange, state: &mut State, body: &Bytes) -> Result<
     let store = state.keeper.store.clone();
     let mut before: Vec<String> = Vec::new();
     if let Some(previous) = state.wishes.previous.clone() {
-        let context = store.context(previous.clone(), state.owner.clone(), limit).await;
+        let context = store
+            .context(previous.clone(), state.owner.clone(), limit)
+            .await;
         let context = context.map_err(|error| no_context(error, &previous))?;
         if !context.stored.channel.is_empty() {
             pin(x, &previous, &context.stored.channel)?;
@@ -121,7 +126,9 @@ async fn continued(x: &mut Exchange, state: &mut State, body: &Bytes) -> Result<
         state.settled.previous = Some(previous);
     }
     if let Some(id) = state.wishes.conversation.clone() {
-        let items = store.conversation_items(id.clone(), state.owner.clone(), limit).await;
+        let items = store
+            .conversation_items(id.clone(), state.owner.clone(), limit)
+            .await;
         let items = items
             .map_err(|error| no_context(error, &id))?
             .ok_or_else(|| stored::not_found("Conversation", &id).param("conversation"))?;
@@ -129,7 +136,9 @@ async fn continued(x: &mut Exchange, state: &mut State, body: &Bytes) -> Result<
         state.settled.conversation = Some(id);
     }
     if !state.wishes.references.is_empty() {
-        let found = store.items(state.wishes.references.clone(), state.owner.clone()).await;
+        let found = store
+            .items(state.wishes.references.clone(), state.owner.clone())
+            .await;
         state.referenced = found.map_err(|error| unavailable("items", &error))?;
     }
     if before.is_empty() && state.referenced.is_empty() {
@@ -217,42 +226,45 @@ impl State {
 
     /// Is the answer, made by translation, to be kept here?
     fn is_kept_here(&self, native: bool) -> bool {
-        !self.of_job
-            && (self.settled.conversation.is_some() || (!native && self.wishes.store))
+        !self.of_job && (self.settled.conversation.is_some() || (!native && self.wishes.store))
     }
 
     /// The turn's own input as it is kept.
     pub fn input(&self) -> Result<String, Fault> {
-        state::own_items(&self.own, &self.wishes, &self.referenced, &mut Ids::random())
+        state::own_items(
+            &self.own,
+            &self.wishes,
+            &self.referenced,
+            &mut Ids::random(),
+        )
     }
 
-    /// Writes that the response has begun. Called for each attempt; the first that is to be kept here counts.
-    pub async fn begin(&mut self, native: bool, body: &[u8], model: &str, now: u64) -> Result<(), Fault> {
-        if self.begun || !self.is_kept_here(native) {
-            return Ok(());
-        }
-        self.announce(Status::InProgress, body, model, now, None).await
-    }
-
-    /// The row, with the response as it is before anybody was asked.
-    pub async fn announce(
+    /// Writes the row, with the response as it is before anybody was asked; returns that.
+    async fn announce(
         &mut self,
-        status: Status,
         body: &[u8],
         model: &str,
-        now: u64,
-        job: Option<Arc<super::job::Job>>,
-    ) -> Result<(), Fault> {
-        let id = Ids::random().next("resp_");
+        job: Option<Arc<Job>>,
+    ) -> Result<String, Fault> {
+        let status = if job.is_some() {
+            Status::Queued
+        } else {
+            Status::InProgress
+        };
+        let id = match &job {
+            Some(job) => job.id().to_owned(),
+            None => Ids::random().next("resp_"),
+        };
         self.settled.response_id = Some(id.clone());
         self.settled.background = job.is_some();
         let echo = Echo {
             model: model.to_owned(),
-            now,
+            now: clock::unix_ms() / 1000,
             ..Echo::default()
         };
         let repeat = Repeat::of(body).settled(&self.settled);
         let response = stored::announced(echo, repeat, status.as_str());
+        let response = String::from_utf8(response).unwrap_or_default();
         let new = NewResponse {
             id: id.clone(),
             owner: self.owner.clone(),
@@ -261,13 +273,14 @@ impl State {
             background: job.is_some(),
             status,
             input: self.input()?,
-            body: String::from_utf8(response).unwrap_or_default(),
+            body: response.clone(),
         };
         let begun = self.keeper.store.begin(new).await;
         begun.map_err(|error| self.not_begun(error))?;
-        self.begun = true;
+        // A job ends its row itself.
+        self.begun = job.is_none();
         self.keeper.has_begun(id, job);
-        Ok(())
+        Ok(response)
     }
 
     fn not_begun(&self, error: BeginError) -> Fault {
@@ -306,7 +319,13 @@ impl State {
     }
 
     /// What passes as it is: its id, and what a conversation needs of it.
-    fn watch(&mut self, chunk: &[u8], end: bool, stream: bool, channel: &str) -> Option<oneshot::Receiver<()>> {
+    fn watch(
+        &mut self,
+        chunk: &[u8],
+        end: bool,
+        stream: bool,
+        channel: &str,
+    ) -> Option<oneshot::Receiver<()>> {
         let mut gate = None;
         if let Some(beginning) = &mut self.beginning {
             beginning.extend_from_slice(&chunk[..chunk.len().min(MAX_BEGINNING)]);
@@ -358,6 +377,62 @@ impl State {
         });
         told
     }
+}
+
+/// Before an attempt: what is to be kept here has its row, and the body is the one that this channel can be asked with.
+pub async fn prepare(
+    state: &mut State,
+    asked: &Asked,
+    native: bool,
+    body: &mut Bytes,
+) -> Result<(), Fault> {
+    if asked.operation != Operation::Responses {
+        return Ok(());
+    }
+    if state.wants_job() {
+        if !native {
+            *body = state::streamed(body)?.into();
+        }
+        return Ok(());
+    }
+    if !state.begun && state.is_kept_here(native) {
+        state.announce(body, &asked.model, None).await?;
+    }
+    Ok(())
+}
+
+/// Starts the making of a response for which nobody waits, and says what the client gets meanwhile.
+pub async fn start_job(
+    x: &mut Exchange,
+    loopback: &Loopback,
+    body: &Bytes,
+) -> Result<stored_answers::Answer, Fault> {
+    let (Some(state), Some(asked), Some(key)) = (x.state.as_deref_mut(), &x.asked, &x.key) else {
+        return Err(Fault::new(FaultKind::Internal, "A job has no request."));
+    };
+    let keeper = state.keeper.clone();
+    if keeper.jobs() >= MAX_JOBS {
+        return Err(Fault::new(
+            FaultKind::UpstreamUnavailable,
+            "Too many responses are being made in the background. Try again later, or without 'background'.",
+        )
+        .retry_after(std::time::Duration::from_secs(5)));
+    }
+    let job = Job::new(Ids::random().next("resp_"), asked.stream);
+    let announced = state
+        .announce(body, &asked.model, Some(job.clone()))
+        .await?;
+    let inner = Inner {
+        key: key.clone(),
+        client: x.client,
+        request_id: None,
+        headers: http::HeaderMap::new(),
+        previous: None,
+        settled: Some(state.settled.clone()),
+    };
+    let answer = stored_answers::of_job(job.clone(), asked.stream, &announced);
+    tokio::spawn(job.run(keeper, loopback.clone(), inner, body.clone(), announced));
+    Ok(answer)
 }
 
 /// An answer that passes as it is has been taken.
@@ -428,7 +503,9 @@ pub fn settle(x: &mut Exchange) {
         return;
     };
     let translated = x.attempt.as_ref().and_then(|a| a.translation.as_ref());
-    let so_far = translated.and_then(|t| t.answering.so_far()).unwrap_or_default();
+    let so_far = translated
+        .and_then(|t| t.answering.so_far())
+        .unwrap_or_default();
     let body = String::from_utf8_lossy(&so_far).into_owned();
     let (keeper, owner) = (state.keeper.clone(), state.owner.clone());
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {

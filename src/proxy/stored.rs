@@ -109,7 +109,10 @@ async fn input_items(
 ) -> std::result::Result<Vec<u8>, Fault> {
     let limit = x.world.config.server.body_limit;
     let store = &x.keeper.store;
-    let context = match store.context(what.id.clone(), what.owner.clone(), limit).await {
+    let context = match store
+        .context(what.id.clone(), what.owner.clone(), limit)
+        .await
+    {
         Ok(context) => context,
         Err(ContextError::Store(error)) => return Err(unavailable("context", &error)),
         Err(ContextError::NotFound | ContextError::MissingAncestor(_)) => {
@@ -243,7 +246,7 @@ pub async fn answer(session: &mut Session, x: &mut Exchange, answer: Answer) -> 
     };
     if let Some(body) = &whole {
         head.set_content_length(body.len())?;
-    } else {
+    } else if session.req_header().version == http::Version::HTTP_11 {
         head.insert_header("transfer-encoding", "chunked")?;
     }
     answer::identify(&mut head, x.surface, &x.request_id)?;
