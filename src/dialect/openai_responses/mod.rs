@@ -1,6 +1,5 @@
 //! `OpenAI` Responses (<https://platform.openai.com/docs/api-reference/responses>).
 
-mod emit;
 mod names;
 mod read_answer;
 mod read_item;
@@ -12,7 +11,9 @@ mod repeat;
 mod samples;
 mod thought;
 mod write_answer;
+mod write_item;
 mod write_items;
+mod write_parts;
 mod write_request;
 mod write_response;
 mod write_stream;
