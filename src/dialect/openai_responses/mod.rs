@@ -1,6 +1,5 @@
 //! `OpenAI` Responses (<https://platform.openai.com/docs/api-reference/responses>).
 
-mod emit;
 mod names;
 mod read_answer;
 mod read_item;
@@ -14,7 +13,9 @@ pub mod state;
 pub mod stored;
 mod thought;
 mod write_answer;
+mod write_item;
 mod write_items;
+mod write_parts;
 mod write_request;
 mod write_response;
 mod write_stream;

@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::emit::Emit;
 use super::names::flat;
 use super::thought::Members;
+use crate::wire::emit::Emit;
 use crate::wire::read::{Lenient, Str, object};
 
 object! {

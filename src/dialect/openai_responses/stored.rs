@@ -3,13 +3,13 @@
 
 use serde_json::value::RawValue;
 
-use super::emit::{Emit, string};
 use super::repeat::Repeat;
 use super::state::member_spans;
 use super::write_stream::Writer;
 use crate::base::{Fault, FaultKind};
 use crate::dialect::translate::Echo;
 use crate::wire::edit::{self, Edit};
+use crate::wire::emit::{Emit, string};
 
 /// So many items a page holds at most, and where nothing is said.
 const MAX_PAGE: usize = 100;
@@ -213,7 +213,7 @@ pub fn failed_event(response: &str, sequence: u64) -> Vec<u8> {
     let mut out =
         b"event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":"
             .to_vec();
-    super::emit::number(&mut out, sequence);
+    crate::wire::emit::number(&mut out, sequence);
     out.extend_from_slice(b",\"response\":");
     out.extend_from_slice(response.as_bytes());
     out.extend_from_slice(b"}\n\n");

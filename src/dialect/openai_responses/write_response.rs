@@ -1,10 +1,11 @@
 //! The response that holds the items: at the start of a stream, at its end, and in the place of one.
 
-use super::emit::Emit;
 use super::thought::{self, Owner};
-use super::write_answer::{Body, Thought, incomplete, write_usage};
+use super::write_answer::{incomplete, write_usage};
+use super::write_item::{Body, Thought};
 use super::write_stream::{Writer, end};
 use crate::base::{Fault, FaultKind};
+use crate::wire::emit::Emit;
 
 impl Writer {
     /// The response as it stands: after its end, what a client that does not stream gets.
