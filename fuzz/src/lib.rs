@@ -33,6 +33,10 @@ pub fn request(dialect: Dialect, data: &[u8]) {
     let Ok(request) = dialect.read_request(body, first & 1 == 1) else {
         return;
     };
+    if dialect == Dialect::OpenAiResponses {
+        let fields = openai_responses::Repeat::of(body).fields;
+        assert!(is_json(format!("{{{fields}}}").as_bytes()), "{fields}");
+    }
     let platforms = names().into_iter().map(|name| {
         let platform = by_name(name).expect("a platform");
         (name, platform.target("m-1"))
