@@ -166,13 +166,24 @@ impl Item {
         }
     }
 
+    /// The place of a content's part. An item has one for its reasoning and one for its arguments; events of several
+    /// kinds may name the same item, rightly or not.
+    fn find(&self, what: What, content: u64) -> Option<usize> {
+        self.pieces.iter().position(|piece| match what {
+            What::Reasoning | What::Arguments => piece.what == what,
+            What::Text | What::Refusal => {
+                piece.content == content && matches!(piece.what, What::Text | What::Refusal)
+            }
+        })
+    }
+
+    fn told(&self, what: What, content: u64) -> Option<&Piece> {
+        self.pieces.get(self.find(what, content)?)
+    }
+
     /// Opens the part of a content where it is not, and gives its place.
     fn piece(&mut self, what: What, content: u64, out: &mut Out<'_, '_, '_>) -> usize {
-        let found = self
-            .pieces
-            .iter()
-            .position(|piece| piece.content == content || piece.what == What::Reasoning);
-        if let Some(at) = found {
+        if let Some(at) = self.find(what, content) {
             return at;
         }
         let kind = match what {
@@ -232,11 +243,7 @@ impl Item {
         whole: &str,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let said = self
-            .pieces
-            .iter()
-            .find(|piece| piece.content == content)
-            .map_or(0, |piece| piece.said_here);
+        let said = self.told(what, content).map_or(0, |piece| piece.said_here);
         self.say(what, content, Text::Borrowed(rest(whole, said)), out);
     }
 
@@ -274,7 +281,7 @@ impl Item {
         whole: &str,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let said = match self.pieces.first() {
+        let said = match self.told(What::Reasoning, number) {
             // An earlier one is told already.
             Some(piece) if piece.content > number => return,
             Some(piece) if piece.content == number => piece.said_here,
@@ -288,7 +295,7 @@ impl Item {
         let Kind::Call { custom } = self.kind else {
             return;
         };
-        if !self.pieces.is_empty() {
+        if self.told(What::Arguments, 0).is_some() {
             return;
         }
         let Some(name) = filled(written.name.take()) else {
@@ -305,17 +312,19 @@ impl Item {
 
     pub(super) fn argue(&mut self, more: Text<'_>, out: &mut Out<'_, '_, '_>) {
         // Without a name there is no call yet: its item, when whole, has them all.
-        let Some(piece) = self.pieces.first_mut().filter(|piece| piece.open) else {
+        let found = self.find(What::Arguments, 0);
+        let Some(piece) = found
+            .and_then(|at| self.pieces.get_mut(at))
+            .filter(|piece| piece.open && !more.is_empty())
+        else {
             return;
         };
-        if piece.what == What::Arguments && !more.is_empty() {
-            piece.said += more.len();
-            out.delta(piece.part, Delta::Arguments(more));
-        }
+        piece.said += more.len();
+        out.delta(piece.part, Delta::Arguments(more));
     }
 
     pub(super) fn argued(&mut self, whole: &str, out: &mut Out<'_, '_, '_>) {
-        let said = self.pieces.first().map_or(0, |piece| piece.said);
+        let said = self.told(What::Arguments, 0).map_or(0, |piece| piece.said);
         self.argue(Text::Borrowed(rest(whole, said)), out);
     }
 
@@ -354,11 +363,8 @@ impl Item {
         again: bool,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let Some(piece) = self
-            .pieces
-            .iter_mut()
-            .find(|piece| piece.content == content)
-        else {
+        let found = self.find(What::Text, content);
+        let Some(piece) = found.and_then(|at| self.pieces.get_mut(at)) else {
             return;
         };
         let known = if again { piece.logprobs } else { 0 };

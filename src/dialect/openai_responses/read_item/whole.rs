@@ -108,7 +108,7 @@ impl Item {
     }
 
     fn sign(&mut self, raw: &RawValue, out: &mut Out<'_, '_, '_>) {
-        let part = match self.pieces.first() {
+        let part = match self.told(What::Reasoning, 0) {
             Some(piece) => piece.part,
             None => {
                 let part = out.open(Open::Reasoning {
