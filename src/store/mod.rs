@@ -209,3 +209,6 @@ impl Inner {
 fn now() -> i64 {
     clock::unix_ms().cast_signed()
 }
+
+#[cfg(test)]
+mod tests;
