@@ -2,8 +2,9 @@
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
+FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint unit sdk bench bench-criterion setup install
+.PHONY: demo test lint unit sdk fuzz bench bench-criterion setup install
 
 demo: setup
 	$(CARGO) build --release
@@ -26,6 +27,10 @@ unit:
 
 sdk:
 	TOROUTER_BIN=target/debug/torouter tests/sdk/run.sh
+
+# What anything at all does to the readers; each target for so many seconds.
+fuzz: setup
+	CARGO=$(CARGO) fuzz/run.sh $(FUZZ_SECONDS)
 
 # The whole gateway against bare Pingora, as ratios (six minutes).
 bench: setup

@@ -7,7 +7,8 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- sse_frames peek read_chat read_anthropic read_gemini answer_chat answer_anthropic answer_gemini
+[ $# -gt 0 ] || set -- sse_frames peek read_chat read_responses read_anthropic read_gemini \
+    answer_chat answer_responses answer_anthropic answer_gemini
 
 # The compiler's own coverage for libFuzzer, as cargo-fuzz sets it, without a sanitizer: there is no unsafe code here
 # for one to watch, and a stable compiler has none.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use torouter::base::Ids;
 use torouter::chat::{Event, Fold};
-use torouter::dialect::translate::{Echo, Reader, Sink, Writer, write_answer};
-use torouter::dialect::{Dialect, Operation, Peek, openai_chat};
+use torouter::dialect::translate::{Echo, Reader, Sink, Target, Writer, write_answer};
+use torouter::dialect::{Dialect, Operation, Peek, openai_chat, openai_responses};
 use torouter::platform::{by_name, names};
 use torouter::wire::edit::{self, Edit};
 use torouter::wire::sse::{self, Frames};
@@ -13,14 +13,19 @@ use torouter::wire::sse::{self, Frames};
 #[path = "../../tests/translation/grammar.rs"]
 mod grammar;
 
-const DIALECTS: [Dialect; 3] = [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini];
+const DIALECTS: [Dialect; 4] = [
+    Dialect::OpenAiChat,
+    Dialect::OpenAiResponses,
+    Dialect::Anthropic,
+    Dialect::Gemini,
+];
 const LIMIT: usize = 1 << 20;
 
 fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// A request in `dialect`: read, and written for every platform.
+/// A request in `dialect`: read, and written for every platform, and for the models of one that have the Responses API.
 pub fn request(dialect: Dialect, data: &[u8]) {
     let Some((first, body)) = data.split_first() else {
         return;
@@ -28,9 +33,21 @@ pub fn request(dialect: Dialect, data: &[u8]) {
     let Ok(request) = dialect.read_request(body, first & 1 == 1) else {
         return;
     };
-    for name in names() {
+    if dialect == Dialect::OpenAiResponses {
+        let fields = openai_responses::Repeat::of(body).fields;
+        assert!(is_json(format!("{{{fields}}}").as_bytes()), "{fields}");
+    }
+    let platforms = names().into_iter().map(|name| {
         let platform = by_name(name).expect("a platform");
-        let Ok(rendered) = platform.target("m-1").write_request(&request) else {
+        (name, platform.target("m-1"))
+    });
+    let responses = [false, true].map(|reasons| {
+        let model = "m-1";
+        let target = openai_responses::Target { model, reasons };
+        ("responses", Target::OpenAiResponses(target))
+    });
+    for (name, target) in platforms.chain(responses) {
+        let Ok(rendered) = target.write_request_for(&request, Some(dialect)) else {
             continue;
         };
         assert!(

@@ -427,9 +427,14 @@ fn conversation(messages: &[Value], ask: &mut Ask, prompt: &mut Prompt) -> Resul
                 )));
             }
         }
-        if role == "user" && !texts.is_empty() {
-            ask.user = texts.join("\n");
+        if !texts.is_empty() {
+            if role == "user" {
+                ask.hear(texts.join("\n"));
+            } else {
+                ask.answered += 1;
+            }
         }
+        ask.used += results.len();
         ask.results = results;
     }
     if open.is_empty() {

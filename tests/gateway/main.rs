@@ -10,6 +10,8 @@ mod leaving;
 mod metering;
 mod odd_upstreams;
 mod recordings;
+mod simulator;
+mod socket;
 mod stand;
 mod translation;
 mod transports;

@@ -199,7 +199,13 @@ impl Gateway {
         let config = folder.join("torouter.toml");
         let server =
             format!("[server]\nlisten = [\"{address}\"]\nadmin = \"{admin}\"\nthreads = 2\n");
-        std::fs::write(&config, format!("{server}{head}\n{rest}")).expect("a file");
+        // Nothing outside of the test's own folder.
+        let store = if head.contains("[store]") {
+            ""
+        } else {
+            "[store]\nurl = \"sqlite::memory:\"\n"
+        };
+        std::fs::write(&config, format!("{server}{head}\n{store}{rest}")).expect("a file");
         let mut command = torouter();
         command
             .args(["serve", "--config"])

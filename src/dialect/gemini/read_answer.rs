@@ -410,13 +410,12 @@ impl Reader {
         } else {
             (data, None)
         };
-        let media = |mime: Text<'static>, source| Media {
-            kind,
-            mime: Some(mime).filter(|mime| !mime.is_empty()),
-            source: Source::Base64(source),
-            name: None,
-            detail: None,
-            transcript: None,
+        let media = |mime: Text<'static>, source| {
+            Media::new(
+                kind,
+                Some(mime).filter(|mime| !mime.is_empty()),
+                Source::Base64(source),
+            )
         };
         let mime = mime.into_owned();
         let Some(piece) = later else {
@@ -444,14 +443,11 @@ impl Reader {
             return;
         };
         let mime = file.mime.map(|mime| mime.0);
-        let opened = Open::Media(Media {
-            kind: media::kind_of(mime.as_deref().unwrap_or_default()),
+        let opened = Open::Media(Media::new(
+            media::kind_of(mime.as_deref().unwrap_or_default()),
             mime,
-            source: Source::Url(uri.0),
-            name: None,
-            detail: None,
-            transcript: None,
-        });
+            Source::Url(uri.0),
+        ));
         self.open(at, Kind::Audio(String::new()), opened, sink);
         self.choices[at].close(sink);
     }

@@ -389,5 +389,4 @@ fn error_of(data: &[u8]) -> UpstreamError {
 }
 
 #[cfg(test)]
-#[path = "read_answer_tests.rs"]
 mod tests;

@@ -393,14 +393,7 @@ impl Choice {
             Some((mime, data)) => (Some(Text::Owned(mime)), Source::Base64(Text::Owned(data))),
             None => (None, Source::Url(url)),
         };
-        let part = out.open(Open::Media(Media {
-            kind: MediaKind::Image,
-            mime,
-            source,
-            name: None,
-            detail: None,
-            transcript: None,
-        }));
+        let part = out.open(Open::Media(Media::new(MediaKind::Image, mime, source)));
         out.close(part);
     }
 
@@ -413,14 +406,11 @@ impl Choice {
             part
         } else {
             self.hush(out);
-            let part = out.open(Open::Media(Media {
-                kind: MediaKind::Audio,
-                mime: None,
-                source: Source::Base64(Text::default()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }));
+            let part = out.open(Open::Media(Media::new(
+                MediaKind::Audio,
+                None,
+                Source::Base64(Text::default()),
+            )));
             self.saying = Saying::Audio(part);
             part
         };

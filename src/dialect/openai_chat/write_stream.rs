@@ -5,14 +5,15 @@
 //! `reasoning_details` or `images` comes once, whole, and citations come all at once, as OpenAI sends them.
 
 use super::detail::{self, Told};
-use super::emit::{Emit, number, string};
 use super::write_answer::{
     answer_id, finish_word, head, next_id, tier_word, write_citation, write_image, write_logprobs,
     write_usage,
 };
 use crate::base::Usage;
+use crate::chat::part::append_base64;
 use crate::chat::{Citation, Delta, Event, MediaKind, Open, Signature, Source, Stop, Text, seal};
 use crate::dialect::translate::Echo;
+use crate::wire::emit::{Emit, number, string};
 
 /// Reasoning that is longer is not kept to be repeated beside its signature: where it stands is told instead.
 const MOST_SAID: usize = 256 << 10;
@@ -347,7 +348,7 @@ impl Writer {
             (Kind::Text { start }, Delta::Citation(citation)) => {
                 let start = *start;
                 if let Some(choice) = self.choice(choice) {
-                    choice.citations.push((own(citation), start));
+                    choice.citations.push((citation.into_owned(), start));
                 }
             }
             (Kind::Refusal, Delta::Text(text)) => self.say(choice, b"\"refusal\":", &text, out),
@@ -371,10 +372,7 @@ impl Writer {
             (
                 Kind::Reasoning { signature, .. } | Kind::Call { signature, .. },
                 Delta::Signature(more),
-            ) => match signature {
-                Some(signature) => signature.data.to_mut().push_str(&more.data),
-                None => *signature = Some(more.into_owned()),
-            },
+            ) => Signature::join(signature, more),
             (
                 Kind::Call {
                     index,
@@ -388,7 +386,7 @@ impl Writer {
                 let (index, custom) = (*index, *custom);
                 self.call_piece(choice, index, custom, &piece, out);
             }
-            (Kind::Image { data, .. }, Delta::Data(more)) => append(data, &more),
+            (Kind::Image { data, .. }, Delta::Data(more)) => append_base64(data, &more),
             (Kind::Audio, Delta::Data(data)) => self.audio(choice, b"\"data\":", &data, out),
             (Kind::Audio, Delta::Text(text)) => self.audio(choice, b"\"transcript\":", &text, out),
             // No reader sends these, or this protocol has no place for them.
@@ -529,31 +527,5 @@ impl Writer {
     }
 }
 
-fn own(citation: Citation<'_>) -> Citation<'static> {
-    let own = |text: Option<Text<'_>>| text.map(|text| Text::Owned(text.into_owned()));
-    Citation {
-        url: own(citation.url),
-        title: own(citation.title),
-        quote: own(citation.quote),
-        span: citation.span,
-        document: citation.document,
-        place: citation.place,
-    }
-}
-
-/// Pieces of base64 decode by themselves, so two cannot just be put together.
-fn append(data: &mut String, more: &str) {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-
-    if data.is_empty() || (data.len().is_multiple_of(4) && !data.ends_with('=')) {
-        data.push_str(more);
-    } else if let (Ok(mut bytes), Ok(rest)) = (STANDARD.decode(&*data), STANDARD.decode(more)) {
-        bytes.extend(rest);
-        *data = STANDARD.encode(bytes);
-    }
-}
-
 #[cfg(test)]
-#[path = "write_stream_tests.rs"]
 mod tests;

@@ -1,16 +1,17 @@
 //! The items of an answer as providers write them, and what of each has been told already: a text may come in pieces, whole
 //! behind them, and whole again with its item.
 
+mod whole;
+
 use serde_json::value::RawValue;
 
 use super::read_parts::Annotation;
 use crate::base::Ids;
 use crate::chat::event::{Number, TokenLogprob};
-use crate::chat::{Delta, Event, Json, Media, MediaKind, Open, Signature, Source, Text};
+use crate::chat::{Delta, Event, Json, Open, Text};
 use crate::dialect::translate::Sink;
 use crate::wire::read::{Count, Lenient, Str, object};
 
-use super::ORIGIN;
 use super::names::flat;
 
 object! {
@@ -165,13 +166,24 @@ impl Item {
         }
     }
 
+    /// The place of a content's part. An item has one for its reasoning and one for its arguments; events of several
+    /// kinds may name the same item, rightly or not.
+    fn find(&self, what: What, content: u64) -> Option<usize> {
+        self.pieces.iter().position(|piece| match what {
+            What::Reasoning | What::Arguments => piece.what == what,
+            What::Text | What::Refusal => {
+                piece.content == content && matches!(piece.what, What::Text | What::Refusal)
+            }
+        })
+    }
+
+    fn told(&self, what: What, content: u64) -> Option<&Piece> {
+        self.pieces.get(self.find(what, content)?)
+    }
+
     /// Opens the part of a content where it is not, and gives its place.
     fn piece(&mut self, what: What, content: u64, out: &mut Out<'_, '_, '_>) -> usize {
-        let found = self
-            .pieces
-            .iter()
-            .position(|piece| piece.content == content || piece.what == What::Reasoning);
-        if let Some(at) = found {
+        if let Some(at) = self.find(what, content) {
             return at;
         }
         let kind = match what {
@@ -231,11 +243,7 @@ impl Item {
         whole: &str,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let said = self
-            .pieces
-            .iter()
-            .find(|piece| piece.content == content)
-            .map_or(0, |piece| piece.said_here);
+        let said = self.told(what, content).map_or(0, |piece| piece.said_here);
         self.say(what, content, Text::Borrowed(rest(whole, said)), out);
     }
 
@@ -273,7 +281,7 @@ impl Item {
         whole: &str,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let said = match self.pieces.first() {
+        let said = match self.told(What::Reasoning, number) {
             // An earlier one is told already.
             Some(piece) if piece.content > number => return,
             Some(piece) if piece.content == number => piece.said_here,
@@ -287,7 +295,7 @@ impl Item {
         let Kind::Call { custom } = self.kind else {
             return;
         };
-        if !self.pieces.is_empty() {
+        if self.told(What::Arguments, 0).is_some() {
             return;
         }
         let Some(name) = filled(written.name.take()) else {
@@ -304,17 +312,19 @@ impl Item {
 
     pub(super) fn argue(&mut self, more: Text<'_>, out: &mut Out<'_, '_, '_>) {
         // Without a name there is no call yet: its item, when whole, has them all.
-        let Some(piece) = self.pieces.first_mut().filter(|piece| piece.open) else {
+        let found = self.find(What::Arguments, 0);
+        let Some(piece) = found
+            .and_then(|at| self.pieces.get_mut(at))
+            .filter(|piece| piece.open && !more.is_empty())
+        else {
             return;
         };
-        if piece.what == What::Arguments && !more.is_empty() {
-            piece.said += more.len();
-            out.delta(piece.part, Delta::Arguments(more));
-        }
+        piece.said += more.len();
+        out.delta(piece.part, Delta::Arguments(more));
     }
 
     pub(super) fn argued(&mut self, whole: &str, out: &mut Out<'_, '_, '_>) {
-        let said = self.pieces.first().map_or(0, |piece| piece.said);
+        let said = self.told(What::Arguments, 0).map_or(0, |piece| piece.said);
         self.argue(Text::Borrowed(rest(whole, said)), out);
     }
 
@@ -353,11 +363,8 @@ impl Item {
         again: bool,
         out: &mut Out<'_, '_, '_>,
     ) {
-        let Some(piece) = self
-            .pieces
-            .iter_mut()
-            .find(|piece| piece.content == content)
-        else {
+        let found = self.find(What::Text, content);
+        let Some(piece) = found.and_then(|at| self.pieces.get_mut(at)) else {
             return;
         };
         let known = if again { piece.logprobs } else { 0 };
@@ -367,124 +374,6 @@ impl Item {
             piece.logprobs += tokens.len();
             (out.sink)(Event::Logprobs { choice: 0, tokens });
         }
-    }
-
-    /// A content of a message, as it is when it is whole.
-    pub(super) fn content(
-        &mut self,
-        number: u64,
-        mut written: ContentWritten<'_>,
-        out: &mut Out<'_, '_, '_>,
-    ) {
-        match self.kind {
-            Kind::Reasoning => {
-                if let Some(text) = filled(written.text) {
-                    self.thought(false, number, &text, out);
-                }
-            }
-            Kind::Message => {
-                if let Some(refusal) = filled(written.refusal.take()) {
-                    self.said(What::Refusal, number, &refusal, out);
-                }
-                if let Some(text) = filled(written.text.take()) {
-                    self.said(What::Text, number, &text, out);
-                }
-                let annotations = written
-                    .annotations
-                    .and_then(|list| list.0)
-                    .unwrap_or_default();
-                self.cite(number, annotations, true, out);
-                let tokens = written.logprobs.and_then(|list| list.0).unwrap_or_default();
-                self.logprobs(number, tokens, true, out);
-            }
-            Kind::Call { .. } | Kind::Image | Kind::Other => {}
-        }
-    }
-
-    /// The item as it is when it is whole. What of it has not been told is told now.
-    pub(super) fn whole(
-        &mut self,
-        mut written: Written<'_>,
-        raw: &RawValue,
-        out: &mut Out<'_, '_, '_>,
-    ) {
-        if self.done {
-            return;
-        }
-        let contents = written
-            .content
-            .take()
-            .and_then(|list| list.0)
-            .unwrap_or_default();
-        match self.kind {
-            Kind::Message => {
-                for (number, content) in contents.into_iter().enumerate() {
-                    self.content(number as u64, content, out);
-                }
-            }
-            Kind::Reasoning => {
-                let summaries = written
-                    .summary
-                    .take()
-                    .and_then(|list| list.0)
-                    .unwrap_or_default();
-                for (summary, texts) in [(true, summaries), (false, contents)] {
-                    for (number, text) in texts.into_iter().enumerate() {
-                        if let Some(text) = filled(text.text) {
-                            self.thought(summary, number as u64, &text, out);
-                        }
-                    }
-                }
-                if filled(written.encrypted.take()).is_some() {
-                    self.sign(raw, out);
-                }
-            }
-            Kind::Call { custom } => {
-                self.name(&mut written, out);
-                let whole = if custom {
-                    written.input
-                } else {
-                    written.arguments
-                };
-                if let Some(whole) = filled(whole) {
-                    self.argued(&whole, out);
-                }
-            }
-            Kind::Image => {
-                if let Some(data) = filled(written.result.take()) {
-                    let format = filled(written.output_format.take());
-                    let mime = format!("image/{}", format.as_deref().unwrap_or("png"));
-                    let part = out.open(Open::Media(Media {
-                        kind: MediaKind::Image,
-                        mime: Some(Text::Owned(mime)),
-                        source: Source::Base64(Text::default()),
-                        name: None,
-                        detail: None,
-                        transcript: None,
-                    }));
-                    out.delta(part, Delta::Data(data));
-                    self.push(part, What::Text, 0);
-                }
-            }
-            Kind::Other => {}
-        }
-        self.close(out);
-        self.done = true;
-    }
-
-    fn sign(&mut self, raw: &RawValue, out: &mut Out<'_, '_, '_>) {
-        let part = match self.pieces.first() {
-            Some(piece) => piece.part,
-            None => {
-                let part = out.open(Open::Reasoning {
-                    redacted: true,
-                    summary: false,
-                });
-                self.push(part, What::Reasoning, 0);
-                part
-            }
-        };
-        out.delta(part, Delta::Signature(Signature::new(ORIGIN, raw.get())));
     }
 
     pub(super) fn close(&mut self, out: &mut Out<'_, '_, '_>) {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ORIGIN;
-use super::emit::Emit;
 use crate::chat::{Reasoning, Signature, Text, seal};
+use crate::wire::emit::{Emit, string};
 use crate::wire::read::{Lenient, Str, object};
 
 /// The origin of a seal with a note in it: no protocol's.
@@ -124,7 +124,11 @@ pub(super) fn write(out: &mut Vec<u8>, reasoning: &Reasoning<'_>) -> bool {
             || raw.get() == "null"
             || (&**name == "content" && raw.get() == "[]");
         if !skip {
-            item.literal(name, raw.get());
+            // The name is the client's: it may need escapes.
+            let out = item.item();
+            string(out, name);
+            out.push(b':');
+            out.extend_from_slice(raw.get().as_bytes());
         }
     }
     if !members.0.iter().any(|(name, _)| &**name == "summary") {
@@ -229,6 +233,19 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).expect("text"),
             r#"{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA","summary":[{"type":"summary_text","text":"a"}]}"#
+        );
+        let odd = Reasoning {
+            signature: Some(Signature::new(
+                ORIGIN,
+                r#"{"encrypted_content":"gAAA","a\"\n":1}"#,
+            )),
+            ..Reasoning::default()
+        };
+        let mut out = Vec::new();
+        assert!(write(&mut out, &odd));
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            r#"{"encrypted_content":"gAAA","a\"\n":1,"summary":[]}"#
         );
         let foreign = Reasoning {
             signature: Some(Signature::new("anthropic", "x")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use torouter::dialect::Dialect::{Anthropic, Gemini, OpenAiChat};
+use torouter::dialect::Dialect::{Anthropic, Gemini, OpenAiChat, OpenAiResponses};
 
 use super::providers::{
     anthropic_stream, anthropic_tool, chat_call, chat_chunk, chat_stream, gemini_call,
@@ -408,4 +408,27 @@ fn numbers_in_arguments_of_an_answer_keep_their_spelling() {
         claude.contains(r#"{"z":1.50e+2,"a":12345678901234567890123}"#),
         "{claude}"
     );
+}
+
+#[test]
+fn events_of_several_kinds_for_one_item_are_told_apart() {
+    let item = json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": ""});
+    let done = json!({"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let of = |kind: &str| json!({"type": kind, "item_id": "fc_1", "output_index": 0, "content_index": 0, "summary_index": 0, "delta": "x"});
+    let relayed = streamed(
+        OpenAiResponses,
+        &[
+            json!({"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}),
+            json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
+            of("response.refusal.delta"),
+            of("response.reasoning_summary_text.delta"),
+            json!({"type": "response.output_item.done", "output_index": 0, "item": done}),
+            json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed"}}),
+        ],
+    );
+    for surface in [OpenAiChat, Anthropic] {
+        let choice = &heard(&relayed, surface).choices[&0];
+        assert_eq!(choice.calls[0].input, json!({}), "{surface:?}");
+        assert_eq!(choice.reasoning, "x", "{surface:?}");
+    }
 }

@@ -50,14 +50,11 @@ fn result<'a>(id: &'a str, content: Vec<Part<'a>>, is_error: bool) -> Part<'a> {
 }
 
 fn image() -> Part<'static> {
-    Part::new(PartKind::Media(Media {
-        kind: MediaKind::Image,
-        mime: None,
-        source: Source::Base64("/9j/AAAA".into()),
-        name: None,
-        detail: None,
-        transcript: None,
-    }))
+    Part::new(PartKind::Media(Media::new(
+        MediaKind::Image,
+        None,
+        Source::Base64("/9j/AAAA".into()),
+    )))
 }
 
 #[test]
@@ -182,14 +179,7 @@ fn unsigned_reasoning_goes_where_there_is_a_field() {
 #[test]
 fn what_cannot_be_shown_to_the_model_is_refused() {
     let media = |kind, mime: &'static str, source| {
-        Part::new(PartKind::Media(Media {
-            kind,
-            mime: Some(mime.into()),
-            source,
-            name: None,
-            detail: None,
-            transcript: None,
-        }))
+        Part::new(PartKind::Media(Media::new(kind, Some(mime.into()), source)))
     };
     for (part, refused) in [
         (

@@ -269,28 +269,22 @@ fn everything() -> Vec<Event<'static>> {
         close(7),
         open(
             8,
-            Open::Media(Media {
-                kind: MediaKind::Image,
-                mime: Some("image/png".into()),
-                source: Source::Base64("".into()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }),
+            Open::Media(Media::new(
+                MediaKind::Image,
+                Some("image/png".into()),
+                Source::Base64("".into()),
+            )),
         ),
         delta(8, Delta::Data("AA==".into())),
         delta(8, Delta::Data("AA==".into())),
         close(8),
         open(
             9,
-            Open::Media(Media {
-                kind: MediaKind::Audio,
-                mime: None,
-                source: Source::Base64("".into()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }),
+            Open::Media(Media::new(
+                MediaKind::Audio,
+                None,
+                Source::Base64("".into()),
+            )),
         ),
         delta(9, Delta::Data("AAAA".into())),
         text(9, "hi"),
