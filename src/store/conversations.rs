@@ -2,7 +2,7 @@
 
 use super::engine::{Arg, Work, args, padded, placeholders};
 use super::error::{BeginError, ContextError, StoreError};
-use super::{Inner, LEASE_MS, Owner, Store, item, now};
+use super::{Inner, LEASE_MS, Owner, Store, item, now, signed};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
@@ -30,14 +30,14 @@ impl Store {
                 "INSERT INTO conversations (id, owner_key, owner_group, created, expires, locked_by, lease, next_place,
                  size, metadata) VALUES ($1, $2, $3, $4, $5, '', 0, $6, $7, $8)",
                 args![
-                    &id, &*owner.key, &*owner.group, created, inner.expiry(), items.len() as i64,
-                    metadata.len() as i64, metadata.as_bytes().to_vec(),
+                    &id, &*owner.key, &*owner.group, created, inner.expiry(), signed(items.len()),
+                    signed(metadata.len()), metadata.as_bytes().to_vec(),
                 ],
             )
             .await?;
             append(&mut work, &id, 0, items).await?;
             work.commit().await?;
-            inner.grown(size as i64);
+            inner.grown(signed(size));
             Ok(Conversation { id, created: created.cast_unsigned() / 1000, metadata })
         })
         .await
@@ -83,7 +83,7 @@ impl Store {
                     "UPDATE conversations SET metadata = $5, size = $6
                      WHERE id = $1 AND owner_key = $2 AND owner_group = $3 AND expires > $4 RETURNING created",
                     args![
-                        &id, &*owner.key, &*owner.group, now(), metadata.as_bytes().to_vec(), metadata.len() as i64,
+                        &id, &*owner.key, &*owner.group, now(), metadata.as_bytes().to_vec(), signed(metadata.len()),
                     ],
                 )
                 .await?;
@@ -137,7 +137,7 @@ impl Store {
         self.call(move |inner| async move {
             let size = items.iter().map(String::len).sum::<usize>();
             inner.room(size).await?;
-            let count = items.len() as i64;
+            let count = signed(items.len());
             let mut work = inner.engine.begin().await?;
             let rows = work
                 .rows(
@@ -151,7 +151,7 @@ impl Store {
             };
             append(&mut work, &id, row.int(0)? - count, items).await?;
             work.commit().await?;
-            inner.grown(size as i64);
+            inner.grown(signed(size));
             Ok(true)
         })
         .await
@@ -266,7 +266,7 @@ pub(super) async fn unlock(
     response: &str,
     items: Vec<String>,
 ) -> Result<i64, StoreError> {
-    let count = items.len() as i64;
+    let count = signed(items.len());
     let rows = work
         .rows(
             "UPDATE conversations SET locked_by = '', lease = 0, next_place = next_place + $3
@@ -279,7 +279,7 @@ pub(super) async fn unlock(
     };
     let size = items.iter().map(String::len).sum::<usize>();
     append(work, id, row.int(0)? - count, items).await?;
-    Ok(size as i64)
+    Ok(signed(size))
 }
 
 async fn append(
@@ -297,7 +297,7 @@ async fn append(
                 id,
                 place,
                 name.as_ref(),
-                content.len() as i64,
+                signed(content.len()),
                 content.into_bytes()
             ]
         })

@@ -103,7 +103,9 @@ pub(super) fn of_sqlite(error: &sqlx::Error) -> StoreError {
 
 /// What PostgreSQL says, by its SQLSTATE.
 pub(super) fn of_postgres(error: &sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     let trouble = match code.as_deref() {
         // lock_not_available, query_canceled (statement_timeout), serialization_failure, deadlock_detected
         Some("55P03" | "57014" | "40001" | "40P01") => Trouble::Locked,

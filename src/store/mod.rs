@@ -205,7 +205,15 @@ impl Inner {
     }
 }
 
+/// A count or a length as the tables hold it.
+fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 /// Unix milliseconds, as the tables hold them.
 fn now() -> i64 {
     clock::unix_ms().cast_signed()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::engine::{Arg, Row, Work, args, padded, placeholders};
 use super::error::{BeginError, StoreError, Trouble};
-use super::{Inner, LEASE_MS, Owner, Store, conversations, item, now};
+use super::{Inner, LEASE_MS, Owner, Store, conversations, item, now, signed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -173,7 +173,7 @@ impl Store {
             let changed = work
                 .run(
                     "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1",
-                    args![&id, status.as_str(), body.len() as i64],
+                    args![&id, status.as_str(), signed(body.len())],
                 )
                 .await?;
             work.run(
@@ -266,7 +266,7 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
     if let Some(previous) = &new.previous {
         touch(&mut work, previous, &new.owner, inner.ancestors_expiry()).await?;
     }
-    let (input_size, body_size) = (new.input.len() as i64, new.body.len() as i64);
+    let (input_size, body_size) = (signed(new.input.len()), signed(new.body.len()));
     work.run(
         "INSERT INTO responses (id, owner_key, owner_group, previous, conversation, place, background, status,
          created, expires, lease, cancel, input_size, output_size, rest_size)
@@ -292,8 +292,8 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
 async fn finish(inner: &Inner, id: String, done: Finished) -> Result<bool, StoreError> {
     let events_size = done.events.as_ref().map_or(0, Vec::len);
     let (output_size, rest_size) = (
-        done.output.len() as i64,
-        (done.body.len() + events_size) as i64,
+        signed(done.output.len()),
+        signed(done.body.len() + events_size),
     );
     let mut work = inner.engine.begin().await?;
     let rows = work

@@ -6,9 +6,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Inner;
 use super::engine::{Work, args};
 use super::error::{StoreError, Trouble};
+use super::{Inner, signed};
 
 /// `BLOB` is `BYTEA` for PostgreSQL; all numbers are 64 bits wide; times are Unix milliseconds.
 const STEPS: [&str; 1] = [RESPONSES];
@@ -120,7 +120,7 @@ impl Inner {
             )
             .await?;
         let version = version.first().map_or(Ok(0), |row| row.int(0))?;
-        let known = STEPS.len() as i64;
+        let known = signed(STEPS.len());
         if version > known {
             let what = format!(
                 "the database has schema {version}, this torouter knows {known}: it was made by a newer one; run that, or use another database"
