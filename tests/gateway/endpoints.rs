@@ -185,7 +185,13 @@ fn every_post_endpoint_answers_on_both_mounts_with_every_credential() {
 
 #[test]
 fn stored_responses_are_read_cancelled_and_deleted() {
-    let (_simulator, gateway) = all_platforms("");
+    // The account that made a response is the one that has it: with several, each would have its own.
+    let simulator = crate::stand::Simulator::start(&[]);
+    let gateway = crate::stand::Gateway::start(
+        simulator.address,
+        "",
+        &[crate::stand::channel("openai", "openai", "")],
+    );
     let made = gateway
         .post("/v1/responses", r#"{"model":"gpt-5","input":"Hello"}"#)
         .json();
