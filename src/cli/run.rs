@@ -182,7 +182,7 @@ impl BackgroundService for Upkeep {
                 _ = hangup => self.reload(),
             }
         }
-        drain().await;
+        drain(&self.keeper).await;
     }
 }
 
@@ -226,12 +226,12 @@ fn watch_channels(world: &World) {
 
 /// Waits for the requests under way, as long as Pingora's grace lasts, and ends the process as soon as
 /// there is none: Pingora itself would sleep its grace out.
-async fn drain() {
+async fn drain(keeper: &Keeper) {
     let mut quiet = 0;
     // Twice in a row, for a request may be between two states.
     while quiet < 2 {
         tokio::time::sleep(DRAIN_STEP).await;
-        quiet = if requests_under_way() == 0 {
+        quiet = if requests_under_way() == 0 && keeper.is_quiet() {
             quiet + 1
         } else {
             0

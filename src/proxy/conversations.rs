@@ -65,6 +65,11 @@ fn items(written: Option<&RawValue>) -> Result<Vec<String>, Fault> {
     if !written.get().starts_with('[') {
         return Err(wrong("'items' must be an array of items."));
     }
+    if !state::are_items(written.get()) {
+        return Err(wrong(
+            "'items' must be an array of items: objects with a 'type' or a 'role'.",
+        ));
+    }
     let with_ids = state::with_ids(written.get(), &mut Ids::random());
     let items: Vec<String> = stored::elements(&with_ids)
         .into_iter()
@@ -73,10 +78,15 @@ fn items(written: Option<&RawValue>) -> Result<Vec<String>, Fault> {
     if items.len() > MAX_ITEMS {
         return Err(wrong("'items' may hold at most 20 items at a time."));
     }
-    if items.iter().any(|item| !item.starts_with('{')) {
-        return Err(wrong("'items' must be an array of objects."));
-    }
     Ok(items)
+}
+
+fn missing(name: &'static str) -> Fault {
+    Fault::new(
+        FaultKind::InvalidRequest,
+        format!("You must provide '{name}'."),
+    )
+    .param(name)
 }
 
 fn not_found(id: &str) -> Fault {
@@ -123,7 +133,11 @@ pub async fn ask(x: &Exchange, body: &Bytes) -> Result<Bytes, Fault> {
             stored::deleted(id, "conversation.deleted")
         }
         (Place::One(id), _) => {
-            let metadata = stored::metadata(read(body)?.metadata)?;
+            let body = read(body)?;
+            if body.metadata.is_none() {
+                return Err(missing("metadata"));
+            }
+            let metadata = stored::metadata(body.metadata)?;
             let changed = store.change_conversation(id.to_owned(), owner, metadata);
             let changed = changed.await.map_err(trouble("change_conversation"))?;
             told(&changed.ok_or_else(|| not_found(id))?)
@@ -134,7 +148,11 @@ pub async fn ask(x: &Exchange, body: &Bytes) -> Result<Bytes, Fault> {
             stored::page(&all, query)?
         }
         (Place::Items(id), _) => {
-            let added = items(read(body)?.items)?;
+            let body = read(body)?;
+            if body.items.is_none() {
+                return Err(missing("items"));
+            }
+            let added = items(body.items)?;
             let is_there = store.add_conversation_items(id.to_owned(), owner, added.clone());
             if !is_there.await.map_err(trouble("add_conversation_items"))? {
                 return Err(not_found(id));

@@ -107,44 +107,41 @@ impl ProxyHttp for Gateway {
             let native = (channel.config.platform.serves)(asked.operation);
             let (latch, mut body) = (latch.clone(), latch.body());
             if let Some(state) = x.state.as_deref_mut() {
-                if native && state.of_job {
-                    // It would be kept there, under another id.
-                    x.plan.skip();
-                    continue;
-                }
                 if let Err(fault) = kept::prepare(state, asked, native, &mut body).await {
                     x.refused = Some(fault);
                     return Error::err(REFUSED);
                 }
             }
             let settled = x.state.as_deref().map(|state| &state.settled);
-            let attempt =
-                match Attempt::make(claim, asked, &body, &x.world.config.server, settled).await {
-                    Ok(Made::Attempt(_)) if !native && wants_job(x) => {
-                        match kept::start_job(x, &self.loopback, &body).await {
-                            Ok(answer) => x.local = Some(Local::Stored(answer)),
-                            Err(fault) => x.refused = Some(fault),
-                        }
-                        x.plan.skip();
-                        return Error::err(REFUSED);
+            let made = Attempt::make(claim, asked, &body, &x.world.config.server, settled).await;
+            let attempt = match made {
+                Ok(Made::Attempt(attempt)) if !native && wants_job(x) => {
+                    // Its place is the job's.
+                    drop(attempt);
+                    match kept::start_job(x, &self.loopback, &body).await {
+                        Ok(answer) => x.local = Some(Local::Stored(answer)),
+                        Err(fault) => x.refused = Some(fault),
                     }
-                    Ok(Made::Attempt(attempt)) => attempt,
-                    Ok(Made::Local(body)) => {
-                        x.local = Some(Local::Count(body));
-                        x.plan.skip();
-                        return Error::err(REFUSED);
-                    }
-                    // Another channel may have what this one lacks.
-                    Err(fault) if fault.kind == FaultKind::UnsupportedParameter => {
-                        x.plan.skip();
-                        x.failure.get_or_insert(fault);
-                        continue;
-                    }
-                    Err(fault) => {
-                        x.refused = Some(fault);
-                        return Error::err(REFUSED);
-                    }
-                };
+                    x.plan.skip();
+                    return Error::err(REFUSED);
+                }
+                Ok(Made::Attempt(attempt)) => attempt,
+                Ok(Made::Local(body)) => {
+                    x.local = Some(Local::Count(body));
+                    x.plan.skip();
+                    return Error::err(REFUSED);
+                }
+                // Another channel may have what this one lacks.
+                Err(fault) if fault.kind == FaultKind::UnsupportedParameter => {
+                    x.plan.skip();
+                    x.failure.get_or_insert(fault);
+                    continue;
+                }
+                Err(fault) => {
+                    x.refused = Some(fault);
+                    return Error::err(REFUSED);
+                }
+            };
             latch.begin_attempt(channel.config.timeouts);
             x.failure = None;
             x.attempt = Some(attempt);
@@ -396,6 +393,13 @@ fn pick(x: &mut Exchange) -> std::result::Result<Claim, Option<Fault>> {
                 asked.operation.name()
             ),
         ))),
+        Pick::NoModel if x.plan.excludes() => Err(Some(
+            Fault::new(
+                FaultKind::UnsupportedParameter,
+                "'background' together with 'conversation' is not supported for this model: its channels keep background responses themselves.",
+            )
+            .param("background"),
+        )),
         Pick::NoModel if x.plan.is_pinned() => Err(Some(
             Fault::new(
                 FaultKind::ModelNotFound,

@@ -7,15 +7,13 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::inner::{Broken, Inner, InnerAnswer, Loopback};
-use super::keeper::{Keeper, trouble};
+use super::keeper::{JobPlace, Keeper, trouble};
 use crate::dialect::openai_responses::stored::{self, Milestone};
 use crate::store::{Finished, Status};
 use crate::wire::sse::{self, Frames};
 
-/// So many at a time.
-pub const MAX_JOBS: usize = 1024;
 /// Events beyond this are not kept; the response itself is.
-const MAX_LOG: usize = 16 << 20;
+const MAX_LOG: usize = 4 << 20;
 /// An error answer that is larger says nothing more.
 const MAX_ERROR: usize = 64 << 10;
 const MAX_EVENT: usize = 32 << 20;
@@ -28,6 +26,7 @@ pub struct Job {
     /// Counts what happens to the log.
     changed: watch::Sender<u64>,
     cancelled: Notify,
+    _place: JobPlace,
 }
 
 #[derive(Default)]
@@ -47,13 +46,14 @@ pub enum Next {
 }
 
 impl Job {
-    pub fn new(id: String, streams: bool) -> Arc<Self> {
+    pub fn new(id: String, streams: bool, place: JobPlace) -> Arc<Self> {
         Arc::new(Self {
             id,
             streams,
             log: Mutex::default(),
             changed: watch::Sender::new(0),
             cancelled: Notify::new(),
+            _place: place,
         })
     }
 
@@ -132,11 +132,17 @@ impl Job {
         body: Bytes,
         announced: String,
     ) {
+        // Whatever becomes of this task: nobody waits for ever.
+        let _over = Over(&self);
+        for (sequence, name) in (0..).zip(["response.created", "response.queued"]) {
+            self.add(stored::event(name, &announced, sequence).into());
+        }
         let mut making = Making {
             job: &self,
             keeper: &keeper,
             response: announced,
-            sequence: 0,
+            items: Vec::new(),
+            sequence: 2,
             is_over: false,
         };
         let cancelled = tokio::select! {
@@ -144,7 +150,7 @@ impl Job {
             () = making.make(&loopback, inner, body) => false,
         };
         let response = if cancelled && !making.is_over {
-            stored::with_status(&making.response, "cancelled", None)
+            making.cancelled()
         } else {
             making.response
         };
@@ -154,16 +160,26 @@ impl Job {
             (self.streams && !log.too_large).then(|| log.events.concat())
         };
         let done = Finished {
-            status: Status::parse(&status).unwrap_or(Status::Failed),
+            status: status
+                .and_then(|status| Status::parse(&status))
+                .unwrap_or(Status::Failed),
             output: output.to_owned(),
             events,
             body: response.clone(),
         };
         let (tell, told) = oneshot::channel();
-        tokio::spawn(keeper.clone().finish(self.id.clone(), done, tell));
+        tokio::spawn(keeper.clone().finish(self.id.clone(), done, None, tell));
         let _ = told.await;
-        self.log().over = true;
-        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
+/// Tells everybody that it is over.
+struct Over<'j>(&'j Job);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.log().over = true;
+        self.0.changed.send_modify(|n| *n += 1);
     }
 }
 
@@ -173,6 +189,8 @@ struct Making<'j> {
     keeper: &'j Arc<Keeper>,
     /// As it stands.
     response: String,
+    /// Of its output, those that are whole.
+    items: Vec<String>,
     sequence: u64,
     is_over: bool,
 }
@@ -192,9 +210,18 @@ impl Making<'_> {
             });
             self.response = stored::with_status(&self.response, "failed", Some((&code, &message)));
             self.is_over = true;
-            let event = stored::failed_event(&self.response, self.sequence);
+            let event = stored::event("response.failed", &self.response, self.sequence);
             self.job.add(event.into());
         }
+    }
+
+    /// The response as far as it has come.
+    fn cancelled(&self) -> String {
+        let items = stored::list_of(self.items.iter().map(String::as_str));
+        stored::with_output(
+            &stored::with_status(&self.response, "cancelled", None),
+            &items,
+        )
     }
 
     async fn read(&mut self, mut answer: InnerAnswer) -> Option<(String, String)> {
@@ -232,7 +259,10 @@ impl Making<'_> {
                 if let Err(error) = set {
                     trouble("set_status", &error);
                 }
+                // It has been said when it was queued.
+                return;
             }
+            Some(Milestone::Item(item)) => self.items.push(item.to_owned()),
             Some(Milestone::Over(response)) => {
                 response.clone_into(&mut self.response);
                 self.is_over = true;

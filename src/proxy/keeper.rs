@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::job::Job;
 use crate::base::{Fault, FaultKind};
 use crate::meter::metrics;
-use crate::store::{Finished, Store, StoreError, Trouble};
+use crate::store::{Finished, Owner, Store, StoreError, Trouble};
 
 /// A lease lasts three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
@@ -18,6 +18,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const MAX_RETRIES: u32 = 120;
 const MAX_UNWRITTEN: usize = 256;
+/// So many jobs at a time, and of one key.
+const MAX_JOBS: usize = 512;
+const MAX_JOBS_OF_A_KEY: usize = 128;
 /// When a client may come again to a store that is in trouble.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,27 @@ pub struct Keeper {
     /// What is being made here, by id: a job where nobody waits for it.
     under_way: Mutex<HashMap<String, Option<Arc<Job>>>>,
     unwritten: AtomicUsize,
+    /// By the key's name.
+    jobs: Mutex<HashMap<Arc<str>, usize>>,
+}
+
+/// One of the jobs that may be under way.
+pub struct JobPlace {
+    keeper: Arc<Keeper>,
+    key: Arc<str>,
+}
+
+impl Drop for JobPlace {
+    fn drop(&mut self) {
+        let jobs = self.keeper.jobs.lock();
+        let mut jobs = jobs.unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = jobs.get_mut(&self.key) {
+            *own -= 1;
+            if *own == 0 {
+                jobs.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl Keeper {
@@ -34,6 +58,7 @@ impl Keeper {
             store,
             under_way: Mutex::default(),
             unwritten: AtomicUsize::new(0),
+            jobs: Mutex::default(),
         }
     }
 
@@ -57,8 +82,28 @@ impl Keeper {
         self.under_way().get(id)?.clone()
     }
 
-    pub fn jobs(&self) -> usize {
-        self.under_way().values().flatten().count()
+    /// A place for one more job of this key, given back when it is dropped.
+    pub fn job_place(self: &Arc<Self>, key: &Arc<str>) -> Option<JobPlace> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = jobs.values().sum();
+        let own = jobs.get(key).copied().unwrap_or(0);
+        if all >= MAX_JOBS || own >= MAX_JOBS_OF_A_KEY {
+            return None;
+        }
+        jobs.insert(key.clone(), own + 1);
+        Some(JobPlace {
+            keeper: self.clone(),
+            key: key.clone(),
+        })
+    }
+
+    /// Is nothing being made or written here?
+    pub fn is_quiet(&self) -> bool {
+        self.under_way().is_empty()
+    }
+
+    pub fn makes(&self, id: &str) -> bool {
+        self.under_way().contains_key(id)
     }
 
     /// Keeps the leases, for ever.
@@ -80,41 +125,70 @@ impl Keeper {
         }
     }
 
-    /// Writes the end of a response. `told` hears when it stands, or when it is only tried again.
-    pub async fn finish(self: Arc<Self>, id: String, done: Finished, told: oneshot::Sender<()>) {
+    /// Writes the end of a response, and takes it back at once where an owner says so: a conversation may have got its
+    /// items. `told` hears when it stands, or when it is only tried again.
+    pub async fn finish(
+        self: Arc<Self>,
+        id: String,
+        done: Finished,
+        forget: Option<Owner>,
+        told: oneshot::Sender<()>,
+    ) {
+        let mut waits = Waits {
+            keeper: &self,
+            id: &id,
+            unwritten: false,
+        };
         let mut told = Some(told);
-        for tries in 0..MAX_RETRIES {
+        for _ in 0..MAX_RETRIES {
             match self.store.finish(id.clone(), done.clone()).await {
                 Ok(_) => break,
                 Err(error) => {
                     trouble("finish", &error);
                     // The answer is not held back for what it is not about.
                     drop(told.take());
-                    if tries == 0 && self.unwritten.fetch_add(1, Relaxed) >= MAX_UNWRITTEN {
-                        self.unwritten.fetch_sub(1, Relaxed);
+                    if !waits.may_go_on() {
                         break;
                     }
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
             }
-            if tries + 1 == MAX_RETRIES {
-                self.unwritten.fetch_sub(1, Relaxed);
-            }
         }
-        self.is_over(&id);
-        drop(told);
-    }
-
-    /// Takes a response back that never came to be.
-    pub async fn forget(self: Arc<Self>, id: String, owner: crate::store::Owner, done: Finished) {
-        // Its conversation is let go by the end, its row by the deletion.
-        if let Err(error) = self.store.finish(id.clone(), done).await {
-            trouble("finish", &error);
-        }
-        if let Err(error) = self.store.delete(id.clone(), owner).await {
+        if let Some(owner) = forget
+            && let Err(error) = self.store.delete(id.clone(), owner).await
+        {
             trouble("delete", &error);
         }
-        self.is_over(&id);
+        drop(waits);
+        drop(told);
+    }
+}
+
+/// An end that is being written: over, however that came about, when it is dropped.
+struct Waits<'k> {
+    keeper: &'k Keeper,
+    id: &'k str,
+    unwritten: bool,
+}
+
+impl Waits<'_> {
+    /// Only so many wait for a store in trouble.
+    fn may_go_on(&mut self) -> bool {
+        if !self.unwritten {
+            let before = self.keeper.unwritten.fetch_add(1, Relaxed);
+            self.unwritten = true;
+            return before < MAX_UNWRITTEN;
+        }
+        true
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if self.unwritten {
+            self.keeper.unwritten.fetch_sub(1, Relaxed);
+        }
+        self.keeper.is_over(self.id);
     }
 }
 

@@ -205,10 +205,17 @@ impl Replay {
 
     /// What is written now may be the end: it waits until what is kept stands.
     async fn pass_gate(&self) {
-        for gate in self.latch.take_gates() {
-            // Whatever becomes of it, the client gets its answer.
-            let _ = tokio::time::timeout(GATE_TIME, gate).await;
+        let gates = self.latch.take_gates();
+        if gates.is_empty() {
+            return;
         }
+        // Whatever becomes of them, the client gets its answer.
+        let _ = tokio::time::timeout(GATE_TIME, async {
+            for gate in gates {
+                let _ = gate.await;
+            }
+        })
+        .await;
     }
 
     /// Arms the timer for `deadline`; an earlier one in force is left to run out first.

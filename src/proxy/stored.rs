@@ -88,13 +88,14 @@ pub async fn ask(x: &Exchange, what: Asked) -> std::result::Result<Answer, Fault
         }
         Operation::ResponseCancel => json(cancel(x, what).await?.into_bytes()),
         _ if query.split('&').any(|pair| pair == "stream=true") => events(x, what, query).await,
-        _ => json(told(&what.stored).into_bytes()),
+        _ => json(told(x, &what.stored).into_bytes()),
     }
 }
 
 /// The response as a client sees it.
-fn told(stored: &Stored) -> String {
-    if stored.interrupted {
+fn told(x: &Exchange, stored: &Stored) -> String {
+    // A lease may run out while the store is in trouble.
+    if stored.interrupted && !x.keeper.makes(&stored.id) {
         let why = "The gateway ended while it made this response. Ask again.";
         return stored::with_status(&stored.body, "failed", Some(("server_error", why)));
     }
@@ -147,7 +148,7 @@ async fn cancel(x: &Exchange, what: Asked) -> std::result::Result<String, Fault>
     if what.stored.status.under_way() {
         if let Some(job) = x.keeper.job(&what.id) {
             job.cancel();
-            job.ended().await;
+            let _ = tokio::time::timeout(CANCEL_WAIT, job.ended()).await;
         } else {
             let asked = store.ask_cancel(what.id.clone(), what.owner.clone()).await;
             asked.map_err(|error| unavailable("cancel", &error))?;
@@ -166,7 +167,7 @@ async fn cancel(x: &Exchange, what: Asked) -> std::result::Result<String, Fault>
     }
     let found = store.find(what.id.clone(), what.owner).await;
     let found = found.map_err(|error| unavailable("find", &error))?;
-    Ok(told(&found.ok_or_else(|| not_found(&what.id))?))
+    Ok(told(x, &found.ok_or_else(|| not_found(&what.id))?))
 }
 
 /// The stream of a response that was made in the background, from an event on.
@@ -184,13 +185,15 @@ async fn events(x: &Exchange, what: Asked, query: &str) -> std::result::Result<A
             })
         })
         .transpose()?;
-    if let Some(job) = x.keeper.job(&what.id).filter(|job| job.streams) {
+    let job = x.keeper.job(&what.id);
+    let is_elsewhere = job.is_none() && what.stored.status.under_way();
+    if let Some(job) = job.filter(|job| job.streams) {
         return Ok(Answer::Follow(job, after));
     }
-    if what.stored.status.under_way() && what.stored.background {
+    if is_elsewhere && what.stored.background {
         return Err(Fault::new(
             FaultKind::Conflict,
-            "This response is being made by another gateway, or without a stream: ask for it without 'stream' until it is completed.",
+            "This response is being made by another gateway: ask for it without 'stream' until it is completed.",
         )
         .retry_after(Duration::from_secs(1)));
     }

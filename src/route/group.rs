@@ -42,6 +42,7 @@ pub struct Plan {
     skipped: u32,
     /// The only one that can answer.
     pinned: Option<u32>,
+    excluded: Vec<u32>,
 }
 
 /// What the choice came to.
@@ -62,9 +63,18 @@ impl Plan {
         self.tried.len() as u32 - self.skipped
     }
 
-    /// Only the channel with this id can answer.
-    pub fn pin(&mut self, channel: u32) {
-        self.pinned = Some(channel);
+    /// Only the channel with this id can answer. `false`: only another one can.
+    pub fn pin(&mut self, channel: u32) -> bool {
+        *self.pinned.get_or_insert(channel) == channel
+    }
+
+    /// The channel with this id cannot answer.
+    pub fn exclude(&mut self, channel: u32) {
+        self.excluded.push(channel);
+    }
+
+    pub fn excludes(&self) -> bool {
+        !self.excluded.is_empty()
     }
 
     pub fn is_pinned(&self) -> bool {
@@ -72,7 +82,7 @@ impl Plan {
     }
 
     fn may_use(&self, channel: u32) -> bool {
-        self.pinned.is_none_or(|pinned| pinned == channel)
+        self.pinned.is_none_or(|pinned| pinned == channel) && !self.excluded.contains(&channel)
     }
 
     /// The channel that was chosen last cannot express the request: it is not asked.

@@ -63,8 +63,9 @@ pub struct Repeat {
     pub conversation: Option<String>,
     pub background: bool,
     pub store: bool,
-    /// The id of the response, where it is known before its provider is asked.
+    /// The id of the response, where it is known before its provider is asked; and when it was made.
     pub response_id: Option<String>,
+    pub created: Option<u64>,
     /// Functions of namespaces: the flat name, the namespace, the name in it.
     pub namespaces: Vec<(String, String, String)>,
 }
@@ -76,6 +77,8 @@ pub struct Settled {
     pub previous: Option<String>,
     pub conversation: Option<String>,
     pub background: bool,
+    /// Unix seconds.
+    pub created: Option<u64>,
 }
 
 impl Default for Repeat {
@@ -97,6 +100,7 @@ impl Repeat {
         self.previous_response_id.clone_from(&settled.previous);
         self.conversation.clone_from(&settled.conversation);
         self.background = settled.background;
+        self.created = settled.created;
         self
     }
 
@@ -113,6 +117,7 @@ impl Repeat {
             // The protocol's default.
             store: body.store.unwrap_or(true),
             response_id: None,
+            created: None,
             namespaces: body.tools.map(namespaces).unwrap_or_default(),
         }
     }

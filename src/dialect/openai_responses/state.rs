@@ -2,15 +2,21 @@
 //! (<https://platform.openai.com/docs/guides/conversation-state>), and the body that says the same without: what came
 //! before stands in its `input`. Owns no state; whoever keeps it brings the items.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::base::{Fault, FaultKind, Ids};
 use crate::wire::edit::{self, Edit};
 use crate::wire::json;
 use crate::wire::read::{Lenient, Str, object};
+
+/// So many items a request may refer to.
+const MAX_REFERENCES: usize = 1000;
 
 /// What a request says of state.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +27,10 @@ pub struct Wishes {
     pub conversation: Option<String>,
     pub store: bool,
     pub background: bool,
-    /// Ids of items that the input only names.
+    /// Ids of items that the input only names, each once.
     pub references: Vec<String>,
+    /// Ids of reasoning without its content: only its maker has that.
+    pub thoughts: Vec<String>,
     at: Spans,
 }
 
@@ -141,22 +149,33 @@ impl Wishes {
                 "'background' needs the response to be kept: leave out 'store', or set it to true.",
             ));
         }
+        let (references, thoughts) = at
+            .input
+            .clone()
+            .map_or_else(Default::default, |at| references(&body[at]));
+        if references.len() > MAX_REFERENCES {
+            return Err(wrong(
+                "input",
+                format!("'input' may refer to at most {MAX_REFERENCES} items."),
+            ));
+        }
         Ok(Self {
             previous: previous.map(|id| id.to_string()),
             conversation,
             store,
             background,
-            references: at
-                .input
-                .clone()
-                .map_or_else(Vec::new, |at| references(&body[at])),
+            references,
+            thoughts,
             at,
         })
     }
 
     /// Does it need what was kept before?
     pub fn continues(&self) -> bool {
-        self.previous.is_some() || self.conversation.is_some() || !self.references.is_empty()
+        self.previous.is_some()
+            || self.conversation.is_some()
+            || !self.references.is_empty()
+            || !self.thoughts.is_empty()
     }
 }
 
@@ -166,6 +185,7 @@ object! {
         "id" => id: Lenient<Str<'a>>,
         "role" => role: Lenient<Str<'a>>,
         "content" => content: &'a RawValue,
+        "encrypted_content" => encrypted: IgnoredAny,
     }
 }
 
@@ -196,17 +216,22 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-fn references(input: &[u8]) -> Vec<String> {
-    if input.first() != Some(&b'[') {
-        return Vec::new();
-    }
-    elements(text(input))
-        .into_iter()
-        .filter_map(|raw| {
+/// Ids that stand for an item: of those that the input only names, and of reasoning whose content its maker has.
+fn references(input: &[u8]) -> (Vec<String>, Vec<String>) {
+    let (mut named, mut known) = (BTreeSet::new(), BTreeSet::new());
+    let is_list = input.first() == Some(&b'[');
+    if is_list && memmem::find(input, b"\"id\"").is_some() {
+        for raw in elements(text(input)) {
             let item = Item::of(raw.get());
-            (item.kind() == "item_reference").then(|| item.id().map(str::to_owned))?
-        })
-        .collect()
+            let (kind, id) = (item.kind(), item.id());
+            match (kind, id) {
+                ("item_reference", Some(id)) => named.insert(id.to_owned()),
+                ("reasoning", Some(id)) if item.encrypted.is_none() => known.insert(id.to_owned()),
+                _ => false,
+            };
+        }
+    }
+    (named.into_iter().collect(), known.into_iter().collect())
 }
 
 /// The list without its brackets.
@@ -225,6 +250,7 @@ pub fn expand(
     wishes: &Wishes,
     before: &[&str],
     referenced: &[(String, String)],
+    limit: usize,
 ) -> Result<Vec<u8>, Fault> {
     let mut edits = Vec::new();
     let at = &wishes.at;
@@ -232,9 +258,13 @@ pub fn expand(
         edits.push(Edit::replace(gone.clone(), "null"));
     }
     let own = match &at.input {
-        Some(at) => own_list(&body[at.clone()], referenced)?,
+        Some(at) => own_list(&body[at.clone()], referenced, limit)?,
         None => String::new(),
     };
+    let length = before.iter().map(|list| list.len()).sum::<usize>() + own.len() + body.len();
+    if length > limit {
+        return Err(too_long());
+    }
     if !before.is_empty() || !referenced.is_empty() {
         let mut input = String::from("[");
         for items in before.iter().map(|list| inner(list)).chain([own.as_str()]) {
@@ -274,8 +304,16 @@ pub fn streamed(body: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(edit::apply(&bytes::Bytes::copy_from_slice(body), &mut edits).into())
 }
 
+/// What a request continues is too much for it.
+pub fn too_long() -> Fault {
+    Fault::new(
+        FaultKind::TooLarge,
+        "What this request continues is larger than a request may be. Start again with a summary of it.",
+    )
+}
+
 /// The items of an input, without brackets; a text becomes the message that it stands for.
-fn own_list(input: &[u8], referenced: &[(String, String)]) -> Result<String, Fault> {
+fn own_list(input: &[u8], referenced: &[(String, String)], limit: usize) -> Result<String, Fault> {
     let input = text(input);
     match input.as_bytes().first() {
         Some(b'"') => Ok(format!(
@@ -292,6 +330,9 @@ fn own_list(input: &[u8], referenced: &[(String, String)]) -> Result<String, Fau
                     .find(|(id, _)| item.kind() == "item_reference" && item.id() == Some(id));
                 if !out.is_empty() {
                     out.push(',');
+                }
+                if out.len() > limit {
+                    return Err(too_long());
                 }
                 out.push_str(found.map_or(raw.get(), |(_, item)| item));
             }
@@ -315,8 +356,16 @@ pub fn own_items(
     let Some(at) = &wishes.at.input else {
         return Ok("[]".to_owned());
     };
-    let list = format!("[{}]", own_list(&body[at.clone()], referenced)?);
+    let list = format!("[{}]", own_list(&body[at.clone()], referenced, usize::MAX)?);
     Ok(with_ids(&list, ids))
+}
+
+/// Is each of the list's elements an item: an object with a type or a role?
+pub fn are_items(list: &str) -> bool {
+    elements(list).into_iter().all(|raw| {
+        let item = Item::of(raw.get());
+        raw.get().starts_with('{') && (item.kind.is_some() || item.role.is_some())
+    })
 }
 
 /// Each item with an id, a type and a list of parts.
@@ -337,6 +386,14 @@ fn with_id(raw: &str, ids: &mut Ids) -> String {
     let item = Item::of(raw);
     let kind = item.kind();
     let mut front = String::new();
+    let mut edits = Vec::new();
+    let spans = member_spans(raw);
+    let find = |name: &str| {
+        spans
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, at)| at.clone())
+    };
     if item.id().is_none_or(str::is_empty) {
         let prefix = match kind {
             "message" => "msg_",
@@ -347,20 +404,17 @@ fn with_id(raw: &str, ids: &mut Ids) -> String {
             "custom_tool_call_output" => "ctco_",
             _ => "item_",
         };
-        front.push_str(&format!("\"id\":\"{}\",", ids.next(prefix)));
+        let id = ids.next(prefix);
+        match find("id") {
+            // Written as null, or empty.
+            Some(at) => edits.push(Edit::replace(at, format!("\"{id}\""))),
+            None => front.push_str(&format!("\"id\":\"{id}\",")),
+        }
     }
     if item.kind.is_none() {
         front.push_str(&format!("\"type\":\"{kind}\","));
     }
     let is_message = kind == "message";
-    let mut edits = Vec::new();
-    let spans = member_spans(raw);
-    let find = |name: &str| {
-        spans
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, at)| at.clone())
-    };
     if let (Some(content), Some(at)) = (item.content.filter(|_| is_message), find("content"))
         && content.get().starts_with('"')
     {
@@ -377,15 +431,6 @@ fn with_id(raw: &str, ids: &mut Ids) -> String {
     }
     if is_message && find("status").is_none() {
         front.push_str("\"status\":\"completed\",");
-    }
-    // An id of null is no id: the one that is put in front must be the only one.
-    if item.id().is_none_or(str::is_empty)
-        && let Some(at) = find("id")
-    {
-        let id = front.split('"').nth(3).unwrap_or_default().to_owned();
-        let own = format!("\"id\":\"{id}\",");
-        front = front.replacen(&own, "", 1);
-        edits.push(Edit::replace(at, format!("\"{id}\"")));
     }
     if !front.is_empty() {
         let brace = raw.find('{').map_or(0, |at| at + 1);
@@ -416,7 +461,8 @@ mod tests {
     }
 
     fn expanded(body: &str, before: &[&str], referenced: &[(String, String)]) -> String {
-        let out = expand(body.as_bytes(), &wishes(body), before, referenced).expect("a body");
+        let out = expand(body.as_bytes(), &wishes(body), before, referenced, 1 << 20);
+        let out = out.expect("a body");
         String::from_utf8(out).expect("text")
     }
 

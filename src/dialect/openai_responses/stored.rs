@@ -154,8 +154,8 @@ pub fn with_status(response: &str, status: &str, error: Option<(&str, &str)>) ->
     String::from_utf8(edit::apply(&body, &mut edits).into()).unwrap_or_default()
 }
 
-/// What a finished response says of itself: its status, and its output as a JSON list.
-pub fn outcome(response: &str) -> (String, &str) {
+/// What a finished response says of itself: its status (an error in its place has none), and its output as a JSON list.
+pub fn outcome(response: &str) -> (Option<String>, &str) {
     let spans = member_spans(response);
     let find = |name: &str| {
         spans
@@ -164,10 +164,7 @@ pub fn outcome(response: &str) -> (String, &str) {
             .map(|(_, at)| &response[at.clone()])
     };
     let status = find("status").and_then(|status| serde_json::from_str(status).ok());
-    (
-        status.unwrap_or_else(|| "completed".to_owned()),
-        find("output").unwrap_or("[]"),
-    )
+    (status, find("output").unwrap_or("[]"))
 }
 
 /// What an event of a stream says of the response as a whole.
@@ -177,6 +174,8 @@ pub enum Milestone<'a> {
     Begun(&'a str),
     /// It is whole, or never will be.
     Over(&'a str),
+    /// An item of its output is whole.
+    Item(&'a str),
     /// The stream broke: the error as it was written.
     Error,
 }
@@ -195,6 +194,7 @@ pub fn milestone(data: &str) -> Option<Milestone<'_>> {
         "\"response.completed\"" | "\"response.incomplete\"" | "\"response.failed\"" => {
             find("response").map(Milestone::Over)
         }
+        "\"response.output_item.done\"" => find("item").map(Milestone::Item),
         "\"error\"" => Some(Milestone::Error),
         _ => None,
     }
@@ -208,16 +208,24 @@ pub fn sequence(data: &str) -> Option<u64> {
         .and_then(|(_, at)| data[at].parse().ok())
 }
 
-/// The event with which a stream ends whose response failed.
-pub fn failed_event(response: &str, sequence: u64) -> Vec<u8> {
-    let mut out =
-        b"event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":"
-            .to_vec();
-    crate::wire::emit::number(&mut out, sequence);
-    out.extend_from_slice(b",\"response\":");
-    out.extend_from_slice(response.as_bytes());
-    out.extend_from_slice(b"}\n\n");
-    out
+/// A response with this list as its output.
+pub fn with_output(response: &str, items: &str) -> String {
+    let spans = member_spans(response);
+    let at = spans.into_iter().find(|(key, _)| key == "output");
+    let mut edits: Vec<Edit> = at
+        .map(|(_, at)| Edit::replace(at, items))
+        .into_iter()
+        .collect();
+    let body = bytes::Bytes::copy_from_slice(response.as_bytes());
+    String::from_utf8(edit::apply(&body, &mut edits).into()).unwrap_or_default()
+}
+
+/// An event about a response as a whole.
+pub fn event(name: &str, response: &str, sequence: u64) -> Vec<u8> {
+    format!(
+        "event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{sequence},\"response\":{response}}}\n\n"
+    )
+    .into_bytes()
 }
 
 /// The response's id, in the first bytes of an answer: a JSON body, or the first event of a stream. `None`: not yet, or
@@ -339,13 +347,17 @@ pub fn metadata(written: Option<&RawValue>) -> Result<String, Fault> {
     let wrong = |_| {
         Fault::new(
             FaultKind::InvalidRequest,
-            "'metadata' must be an object of at most 16 texts.",
+            "'metadata' must be an object of at most 16 texts: names of up to 64 characters, values of up to 512.",
         )
         .param("metadata")
     };
     let read: std::collections::BTreeMap<String, String> =
         serde_json::from_str(written.get()).map_err(wrong)?;
-    if read.len() > 16 {
+    if read.len() > 16
+        || read
+            .iter()
+            .any(|(key, value)| key.chars().count() > 64 || value.chars().count() > 512)
+    {
         return Err(wrong(serde::de::Error::custom("too many")));
     }
     let mut out = Vec::new();
@@ -426,7 +438,7 @@ mod tests {
         );
         assert_eq!(
             outcome(r#"{"status":"incomplete","output":[1]}"#),
-            ("incomplete".to_owned(), "[1]")
+            (Some("incomplete".to_owned()), "[1]")
         );
     }
 

@@ -50,12 +50,13 @@ impl Writer {
     pub fn with(echo: Echo, repeat: Repeat) -> Self {
         Self {
             echo,
+            // What waits in the background has been announced as queued.
+            sequence: u64::from(repeat.background),
             repeat,
             id: String::new(),
             created: 0,
             started: false,
             ended: false,
-            sequence: 0,
             items: Vec::new(),
             places: Vec::new(),
             cited: Vec::new(),
@@ -151,7 +152,7 @@ impl Writer {
             return;
         }
         self.started = true;
-        self.created = created.unwrap_or(self.echo.now);
+        self.created = self.repeat.created.or(created).unwrap_or(self.echo.now);
         self.id = match (self.repeat.response_id.take(), id) {
             (Some(id), _) => id,
             // A made-up form of it could not be told from one of ours.
