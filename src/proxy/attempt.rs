@@ -107,8 +107,11 @@ impl Attempt {
         body: &Bytes,
         server: &Server,
     ) -> std::result::Result<Made, Fault> {
-        let platform = claim.channel().config.platform;
-        if (platform.serves)(asked.operation) {
+        let channel = claim.channel();
+        // Its provider has this model on another API of its own only.
+        let is_elsewhere = asked.operation == Operation::Chat
+            && channel.config.is_responses_only(&route(channel, asked).0);
+        if (channel.config.platform.serves)(asked.operation) && !is_elsewhere {
             Self::verbatim(claim, asked, body).map(|attempt| Made::Attempt(Box::new(attempt)))
         } else {
             Self::translated(claim, asked, body, server).await
@@ -141,7 +144,7 @@ impl Attempt {
             now: now.unwrap_or_default().as_secs(),
             fetched: &[],
         };
-        let target = platform.target(&model);
+        let target = channel.config.target(&model);
         let fetched;
         if (channel.config.fetch_media || server.fetch_media) && asked.operation.generates() {
             let urls = answering::foreign_urls(&question, &target);
