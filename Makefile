@@ -42,10 +42,12 @@ bench: setup
 bench-criterion: setup
 	$(CARGO) bench --locked
 
-# cmake builds Pingora's zlib.
+# cmake builds Pingora's zlib; the store's tests start a PostgreSQL of their own.
 setup:
 	@command -v cmake >/dev/null && command -v cc >/dev/null && command -v make >/dev/null || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq cmake build-essential; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq postgresql; }
 
 # On the machine that is to run it, as root.
 install:

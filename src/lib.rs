@@ -14,5 +14,6 @@ pub mod platform;
 pub mod proxy;
 pub mod route;
 pub mod simulate;
+pub mod store;
 pub mod wire;
 pub mod world;

@@ -72,7 +72,7 @@ impl World {
             .collect();
         Self {
             attempts,
-            ring: KeyRing::new(&config.keys),
+            ring: KeyRing::new(&config.keys, old.map(|old| &old.ring)),
             groups,
             in_flight,
             named_models: named_models(&config),

@@ -12,15 +12,17 @@ use pingora_prometheus::PrometheusHttpApp;
 use serde_json::json;
 
 use crate::meter::metrics;
+use crate::store::Store;
 use crate::world::World;
 
 pub struct Admin {
     world: Arc<ArcSwap<World>>,
+    store: Store,
 }
 
 impl Admin {
-    pub fn new(world: Arc<ArcSwap<World>>) -> Self {
-        Self { world }
+    pub fn new(world: Arc<ArcSwap<World>>, store: Store) -> Self {
+        Self { world, store }
     }
 
     /// Gauges that are read off the channels when somebody looks.
@@ -37,17 +39,22 @@ impl Admin {
         }
     }
 
-    fn ready(&self) -> Response<Vec<u8>> {
+    async fn ready(&self) -> Response<Vec<u8>> {
+        let store = self.store.ping().await;
         let world = self.world.load();
         let missing = world.groups_without_channel(Instant::now());
-        if missing.is_empty() {
-            json_answer(200, &json!({ "status": "ready" }))
-        } else {
-            json_answer(
-                503,
-                &json!({ "status": "not ready", "groups_without_channel": missing }),
-            )
+        let mut said = json!({ "status": "ready" });
+        if let Err(error) = &store {
+            said["store"] = json!(error.message);
         }
+        if !missing.is_empty() {
+            said["groups_without_channel"] = json!(missing);
+        }
+        if missing.is_empty() && store.is_ok() {
+            return json_answer(200, &said);
+        }
+        said["status"] = json!("not ready");
+        json_answer(503, &said)
     }
 }
 
@@ -77,7 +84,7 @@ impl ServeHttp for Admin {
                 PrometheusHttpApp.response(session).await
             }
             "/healthz" => json_answer(200, &json!({ "status": "ok" })),
-            "/readyz" => self.ready(),
+            "/readyz" => self.ready().await,
             path if path.starts_with("/admin/") => {
                 let message = "the admin API is not available: no admin token is configured";
                 json_answer(

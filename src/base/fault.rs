@@ -18,6 +18,12 @@ pub enum FaultKind {
     ModelNotAllowed,
     ModelNotFound,
     EndpointNotFound,
+    /// Something that is kept: a response, a conversation.
+    NotFound,
+    PreviousResponseNotFound,
+    /// It is being changed by another request, or not finished.
+    Conflict,
+    StoreUnavailable,
     MethodNotAllowed,
     RequestTimeout,
     TooLarge,
@@ -38,14 +44,18 @@ impl FaultKind {
             | Self::ApiKeyInQuery => 400,
             Self::ApiKeyRequired | Self::InvalidApiKey | Self::ApiKeyDisabled => 401,
             Self::ApiKeyExpired | Self::AccessDenied | Self::ModelNotAllowed => 403,
-            Self::ModelNotFound | Self::EndpointNotFound => 404,
+            Self::ModelNotFound
+            | Self::EndpointNotFound
+            | Self::NotFound
+            | Self::PreviousResponseNotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UpstreamRateLimited => 429,
             Self::Internal => 500,
             Self::UpstreamError => 502,
-            Self::UpstreamOverloaded | Self::UpstreamUnavailable => 503,
+            Self::UpstreamOverloaded | Self::UpstreamUnavailable | Self::StoreUnavailable => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -65,6 +75,10 @@ impl FaultKind {
             Self::ModelNotAllowed => "model_not_allowed",
             Self::ModelNotFound => "model_not_found",
             Self::EndpointNotFound => "endpoint_not_found",
+            Self::NotFound => "not_found",
+            Self::PreviousResponseNotFound => "previous_response_not_found",
+            Self::Conflict => "conflict",
+            Self::StoreUnavailable => "store_unavailable",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
             Self::TooLarge => "request_too_large",
@@ -132,6 +146,17 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
+    /// An error of which the provider says no more.
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            kind: None,
+            retry_after: None,
+            bad_credential: false,
+        }
+    }
+
     /// Is this the request's own fault, so that no other channel would do better?
     pub fn is_clients_fault(&self) -> bool {
         !self.bad_credential && matches!(self.status, 400 | 404 | 405 | 409 | 413 | 415 | 422)

@@ -1,10 +1,7 @@
 //! An answer that is whole, folded from its events.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::event::{Delta, Event, Number, Open, StopReason, TokenLogprob};
-use super::part::{Citation, Media, Part, PartKind, Reasoning, Signature, Source, ToolCall};
+use super::part::{Part, PartKind, Reasoning, Signature, Source, ToolCall, append_base64};
 use super::request::Text;
 use crate::base::{UpstreamError, Usage};
 
@@ -46,33 +43,6 @@ const MOST_PARTS: usize = 1 << 16;
 
 fn own(text: Text<'_>) -> Text<'static> {
     Text::Owned(text.into_owned())
-}
-
-fn own_citation(c: Citation<'_>) -> Citation<'static> {
-    Citation {
-        url: c.url.map(own),
-        title: c.title.map(own),
-        quote: c.quote.map(own),
-        span: c.span,
-        document: c.document,
-        place: c.place,
-    }
-}
-
-fn own_media(m: Media<'_>) -> Media<'static> {
-    Media {
-        kind: m.kind,
-        mime: m.mime.map(own),
-        source: match m.source {
-            Source::Base64(t) => Source::Base64(own(t)),
-            Source::Url(t) => Source::Url(own(t)),
-            Source::Plain(t) => Source::Plain(own(t)),
-            Source::File(t) => Source::File(own(t)),
-        },
-        name: m.name.map(own),
-        detail: m.detail.map(own),
-        transcript: m.transcript.map(own),
-    }
 }
 
 fn own_number(n: Number<'_>) -> Number<'static> {
@@ -160,7 +130,7 @@ impl Fold {
                 signature: None,
             }),
             Open::Refusal => PartKind::Refusal(Text::default()),
-            Open::Media(media) => PartKind::Media(own_media(media)),
+            Open::Media(media) => PartKind::Media(media.into_owned()),
         };
         let at = self.choice(choice);
         if self.places.len() <= part {
@@ -198,13 +168,13 @@ impl Fold {
                 | PartKind::Reasoning(Reasoning { signature, .. })
                 | PartKind::ToolCall(ToolCall { signature, .. }),
                 Delta::Signature(more),
-            ) => join(signature, more),
+            ) => Signature::join(signature, more),
             (PartKind::Text { citations, .. }, Delta::Citation(citation)) => {
-                citations.push(own_citation(citation));
+                citations.push(citation.into_owned());
             }
             (PartKind::Media(media), Delta::Data(more)) => {
                 if let Source::Base64(data) = &mut media.source {
-                    append_base64(data, &more);
+                    append_base64(data.to_mut(), &more);
                 }
             }
             (PartKind::Media(media), Delta::Text(more)) => {
@@ -238,25 +208,5 @@ impl Fold {
         {
             call.arguments = Text::Borrowed("{}");
         }
-    }
-}
-
-/// Signatures may come in pieces.
-fn join(signature: &mut Option<Signature<'static>>, more: Signature<'_>) {
-    match signature {
-        Some(signature) => signature.data.to_mut().push_str(&more.data),
-        None => *signature = Some(more.into_owned()),
-    }
-}
-
-/// Pieces of base64 decode by themselves, so two cannot just be put together.
-fn append_base64(data: &mut Text<'static>, more: &str) {
-    if data.is_empty() || data.len().is_multiple_of(4) && !data.ends_with('=') {
-        data.to_mut().push_str(more);
-        return;
-    }
-    if let (Ok(mut bytes), Ok(rest)) = (STANDARD.decode(data.as_bytes()), STANDARD.decode(more)) {
-        bytes.extend(rest);
-        *data = Text::Owned(STANDARD.encode(bytes));
     }
 }

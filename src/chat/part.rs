@@ -1,5 +1,8 @@
 //! The parts that turns and answers are made of.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::request::{Json, Text};
 
 /// One part, and whether a cached prefix ends with it.
@@ -164,8 +167,72 @@ impl<'a> Signature<'a> {
 
     pub fn into_owned(self) -> Signature<'static> {
         Signature {
-            origin: Text::Owned(self.origin.into_owned()),
-            data: Text::Owned(self.data.into_owned()),
+            origin: own(self.origin),
+            data: own(self.data),
         }
+    }
+    /// Signatures may come in pieces.
+    pub fn join(signature: &mut Option<Signature<'static>>, more: Signature<'_>) {
+        match signature {
+            Some(signature) => signature.data.to_mut().push_str(&more.data),
+            None => *signature = Some(more.into_owned()),
+        }
+    }
+}
+
+fn own(text: Text<'_>) -> Text<'static> {
+    Text::Owned(text.into_owned())
+}
+
+impl<'a> Media<'a> {
+    /// Media of which no more is known.
+    pub fn new(kind: MediaKind, mime: Option<Text<'a>>, source: Source<'a>) -> Self {
+        Self {
+            kind,
+            mime,
+            source,
+            name: None,
+            detail: None,
+            transcript: None,
+        }
+    }
+
+    pub fn into_owned(self) -> Media<'static> {
+        Media {
+            kind: self.kind,
+            mime: self.mime.map(own),
+            source: match self.source {
+                Source::Base64(text) => Source::Base64(own(text)),
+                Source::Url(text) => Source::Url(own(text)),
+                Source::Plain(text) => Source::Plain(own(text)),
+                Source::File(text) => Source::File(own(text)),
+            },
+            name: self.name.map(own),
+            detail: self.detail.map(own),
+            transcript: self.transcript.map(own),
+        }
+    }
+}
+
+impl Citation<'_> {
+    pub fn into_owned(self) -> Citation<'static> {
+        Citation {
+            url: self.url.map(own),
+            title: self.title.map(own),
+            quote: self.quote.map(own),
+            span: self.span,
+            document: self.document,
+            place: self.place,
+        }
+    }
+}
+
+/// Appends a piece of base64 to what came before it. Pieces decode by themselves, so two cannot just be put together.
+pub fn append_base64(data: &mut String, more: &str) {
+    if data.is_empty() || (data.len().is_multiple_of(4) && !data.ends_with('=')) {
+        data.push_str(more);
+    } else if let (Ok(mut bytes), Ok(rest)) = (STANDARD.decode(&*data), STANDARD.decode(more)) {
+        bytes.extend(rest);
+        *data = STANDARD.encode(bytes);
     }
 }

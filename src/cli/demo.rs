@@ -26,7 +26,7 @@ pub struct Options {
 fn config_text(options: &Options, simulator: SocketAddr) -> String {
     let Options { listen, admin, .. } = options;
     let mut text = format!(
-        "[server]\nlisten = [\"{listen}\"]\nadmin = \"{admin}\"\ndrain_timeout = \"5s\"\n[log]\nformat = \"text\"\n"
+        "[server]\nlisten = [\"{listen}\"]\nadmin = \"{admin}\"\ndrain_timeout = \"5s\"\n[store]\nurl = \"sqlite::memory:\"\n[log]\nformat = \"text\"\n"
     );
     for (name, platform, base, models) in [
         (

@@ -12,14 +12,14 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
-use pingora_proxy::http_proxy;
 
 use super::Failed;
 use crate::admin::Admin;
 use crate::config::{self, Config};
 use crate::meter::{self, metrics};
-use crate::proxy::{Front, Gateway, requests_under_way};
+use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
+use crate::store::{Settings, Store};
 use crate::world::World;
 
 /// Idle connections kept to all upstreams, a thread.
@@ -91,10 +91,11 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Some((&socket, run.upgrade)),
     );
     server.bootstrap();
+    let keeper = Arc::new(Keeper::new(open_store(&config.store)?));
     let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
 
-    let proxy = http_proxy(&server.configuration, Gateway::new(world.clone()));
-    let mut front = Service::new("gateway".to_owned(), Front::new(proxy));
+    let front = Front::new(&server.configuration, world.clone(), keeper.clone());
+    let mut front = Service::new("gateway".to_owned(), front);
     for address in &config.server.listen {
         front.add_tcp(&address.to_string());
     }
@@ -110,13 +111,17 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
             front.add_tls_with_settings(&address.to_string(), None, settings);
         }
     }
-    let mut admin = Service::new("admin".to_owned(), Admin::new(world.clone()));
+    let mut admin = Service::new(
+        "admin".to_owned(),
+        Admin::new(world.clone(), keeper.store.clone()),
+    );
     admin.threads = Some(1);
     admin.add_tcp(&config.server.admin.to_string());
     let mut upkeep = background_service(
         "upkeep",
         Upkeep {
             world,
+            keeper,
             file: run.file,
         },
     );
@@ -127,9 +132,31 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     Ok(server)
 }
 
+/// Where nothing is configured and the usual place cannot be used, a gateway serves all the same: from memory.
+fn open_store(config: &config::Store) -> Result<Store, Failed> {
+    let settings = |url: &str| Settings {
+        url: url.to_owned(),
+        responses_ttl: config.responses_ttl,
+        responses_max_bytes: config.responses_max_bytes,
+    };
+    match Store::open(settings(config.url.expose())) {
+        Ok(store) => Ok(store),
+        Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "no [store] is configured and the usual one cannot be used: responses are kept in memory, and lost when the gateway ends"
+            );
+            Store::open(settings("sqlite::memory:"))
+                .map_err(|error| Failed::Start(format!("the store: {error}")))
+        }
+    }
+}
+
 /// What happens beside the requests: probes, reloads, the end.
 struct Upkeep {
     world: Arc<ArcSwap<World>>,
+    keeper: Arc<Keeper>,
     file: Option<PathBuf>,
 }
 
@@ -137,6 +164,10 @@ struct Upkeep {
 impl BackgroundService for Upkeep {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         watch_channels(&self.world.load());
+        let keeper = self.keeper.clone();
+        tokio::spawn(async move { keeper.keep().await });
+        let store = self.keeper.store.clone();
+        tokio::spawn(async move { store.keep().await });
         let mut reloads =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok();
         loop {

@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long)]
     size: Option<usize>,
     /// Fail a share of the requests: `STATUS:PROBABILITY`, or hang, close, error-first, empty, garbage,
-    /// html, redirect, error-body; may be repeated
+    /// html, redirect, error-body, no-upgrade (refuses WebSockets only); may be repeated
     #[arg(long, value_parser = fail)]
     fail: Vec<Fail>,
     /// End each stream abruptly after so many events

@@ -25,6 +25,7 @@ pub use values::duration;
 pub struct Config {
     pub server: Server,
     pub log: Log,
+    pub store: Store,
     pub channels: Vec<Channel>,
     pub groups: Vec<Group>,
     pub keys: Vec<Key>,
@@ -57,6 +58,17 @@ pub struct Tls {
     pub listen: Vec<SocketAddr>,
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// Where stored responses and conversations are kept.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// A secret, because it may hold a password. Its scheme is known.
+    pub url: Secret,
+    /// The file says where; else it is the default.
+    pub configured: bool,
+    pub responses_ttl: Duration,
+    pub responses_max_bytes: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -141,17 +141,28 @@ impl<'d, 'i> Table<'d, 'i> {
         default: Duration,
         report: &mut Report,
     ) -> Duration {
+        self.duration_at(key, default, report).0
+    }
+
+    /// A duration, and where it stands.
+    pub fn duration_at(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        report: &mut Report,
+    ) -> (Duration, usize) {
         let Some((text, at)) = self.string(key, report) else {
-            return default;
+            return (default, self.at);
         };
-        values::duration(&text).unwrap_or_else(|| {
+        let duration = values::duration(&text).unwrap_or_else(|| {
             let path = self.path_of(key);
             report.mistake(
                 at,
-                format!("{path}: {text:?} is not a duration; write \"500ms\", \"15s\", \"10m\" or \"1h\""),
+                format!("{path}: {text:?} is not a duration; write \"500ms\", \"15s\", \"10m\", \"1h\" or \"30d\""),
             );
             default
-        })
+        });
+        (duration, at)
     }
 
     /// A string that `read` makes something of.
@@ -273,6 +284,31 @@ impl<'d, 'i> Table<'d, 'i> {
             }
             Err((at, what)) => {
                 report.mistake(at, what);
+                None
+            }
+        }
+    }
+
+    /// What may hold a secret but need not: a string as it stands, or a [`secret`](Self::secret).
+    pub fn text_or_secret(
+        &mut self,
+        key: &'static str,
+        report: &mut Report,
+    ) -> Option<(Secret, usize)> {
+        let found = self.entries.iter().find(|(name, _)| name.get_ref() == key);
+        let Some((_, item)) = found else {
+            self.known.push(key);
+            return None;
+        };
+        let at = item.span().start;
+        if let DeValue::Table(_) = item.get_ref() {
+            return self.secret(key, report).map(|secret| (secret, at));
+        }
+        let expected = "a string, { env = \"NAME\" } or { file = \"PATH\" }";
+        match self.take(key)?.get_ref() {
+            DeValue::String(text) => Some((Secret::new(text.to_string()), at)),
+            _ => {
+                self.wrong(report, key, item, expected);
                 None
             }
         }

@@ -9,7 +9,8 @@ use toml::de::DeTable;
 
 use super::reader::Table;
 use super::source::Report;
-use super::{Config, Log, Server, Tls, accounts, values};
+use super::{Config, Log, Server, Store, Tls, accounts, values};
+use crate::base::Secret;
 
 /// Reads all sections, going on after mistakes.
 pub fn read(text: &str, report: &mut Report) -> Option<Config> {
@@ -26,6 +27,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     let server = server(&mut root, report);
     admin(&mut root, report);
     let log = log(&mut root, report);
+    let store = store(&mut root, report);
     later(&mut root, report);
     let channels = accounts::channels(&mut root, report);
     let groups = accounts::groups(&mut root, &channels, report);
@@ -34,6 +36,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     Some(Config {
         server,
         log,
+        store,
         channels: channels.into_iter().map(|(_, channel)| channel).collect(),
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         keys,
@@ -178,23 +181,44 @@ fn log(root: &mut Table<'_, '_>, report: &mut Report) -> Log {
     log
 }
 
+const STORE: &str = "sqlite:/var/lib/torouter/torouter.db";
+
+fn store(root: &mut Table<'_, '_>, report: &mut Report) -> Store {
+    let empty = DeTable::new();
+    let mut t = root
+        .table("store", report)
+        .unwrap_or_else(|| Table::new(&empty, "store", 0));
+    let url = t.text_or_secret("url", report);
+    if let Some((url, at)) = &url
+        && let Err(what) = values::store_url(url.expose())
+    {
+        report.mistake(*at, format!("store.url {what}"));
+    }
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let (ttl, ttl_at) = t.duration_at("responses_ttl", days(30), report);
+    if ttl < Duration::from_secs(1) || ttl > days(36_500) {
+        report.mistake(
+            ttl_at,
+            "store.responses_ttl must be from \"1s\" to \"36500d\"",
+        );
+    }
+    let bytes = t.parsed(
+        "responses_max_bytes",
+        "a size like \"10GiB\"",
+        report,
+        values::size,
+    );
+    t.finish(report);
+    Store {
+        configured: url.is_some(),
+        url: url.map_or_else(|| Secret::new(STORE), |(url, _)| url),
+        responses_ttl: ttl,
+        responses_max_bytes: bytes.map_or(10 << 30, |bytes| bytes as u64),
+    }
+}
+
 /// Sections that later work will use: read for mistakes, and told by name.
 fn later(root: &mut Table<'_, '_>, report: &mut Report) {
-    if let Some(mut t) = root.table("store", report) {
-        if let Some((url, at)) = t.string("url", report) {
-            let known = ["sqlite:", "postgres://", "postgresql://"];
-            if known.iter().any(|scheme| url.starts_with(scheme)) {
-                report.note(at, "store.url is accepted but not yet used");
-            } else {
-                report.mistake(
-                    at,
-                    format!("store.url: {url:?} must begin with sqlite: or postgres://"),
-                );
-            }
-        }
-        t.later("responses_ttl", report);
-        t.finish(report);
-    }
     if let Some(mut t) = root.table("limits", report) {
         if let Some((url, at)) = t.string("url", report) {
             if url == "memory:" || url.starts_with("redis://") || url.starts_with("rediss://") {

@@ -143,3 +143,67 @@ fn a_secret_that_is_not_there_is_named_but_never_shown() {
     );
     assert!(!report.mistakes().contains("sk-ci"));
 }
+
+#[test]
+fn the_store_has_defaults_and_takes_a_url_or_a_secret() {
+    let (config, _) = parse("t.toml", GOOD);
+    let store = config.expect("valid").store;
+    assert!(!store.configured);
+    assert_eq!(store.url.expose(), "sqlite:/var/lib/torouter/torouter.db");
+    assert_eq!(store.responses_ttl, Duration::from_secs(30 * 86_400));
+    assert_eq!(store.responses_max_bytes, 10 << 30);
+    for url in [
+        "\"postgres://u:hidden@h/d\"",
+        "{ value = \"postgres://u:hidden@h/d\" }",
+    ] {
+        let section = format!(
+            "[store]\nurl = {url}\nresponses_ttl = \"12h\"\nresponses_max_bytes = \"1MiB\"\n{GOOD}"
+        );
+        let (config, report) = parse("t.toml", &section);
+        assert_eq!(report.mistakes(), "");
+        let store = config.expect("valid").store;
+        assert!(store.configured);
+        assert_eq!(store.url.expose(), "postgres://u:hidden@h/d");
+        assert_eq!(store.responses_ttl, Duration::from_secs(43_200));
+        assert_eq!(store.responses_max_bytes, 1 << 20);
+        assert!(!format!("{store:?}").contains("hidden"));
+    }
+}
+
+#[test]
+fn mistakes_of_the_store_have_their_places_and_hide_the_url() {
+    for (line, expected) in [
+        (
+            "url = \"mysql://u:hidden@h/d\"",
+            "t.toml:2:7: store.url must begin with \"sqlite:\", \"postgres://\" or \"postgresql://\"",
+        ),
+        (
+            "url = { value = \"redis://hidden\" }",
+            "t.toml:2:7: store.url must begin with \"sqlite:\", \"postgres://\" or \"postgresql://\"",
+        ),
+        (
+            "url = \"sqlite:a.db?mode=rwc\"",
+            "t.toml:2:7: store.url must be \"sqlite:PATH\" without parameters",
+        ),
+        (
+            "url = 5",
+            "t.toml:2:7: store.url must be a string, { env = \"NAME\" } or { file = \"PATH\" }, not an integer",
+        ),
+        (
+            "responses_ttl = \"0s\"",
+            "t.toml:2:17: store.responses_ttl must be from \"1s\" to \"36500d\"",
+        ),
+        (
+            "responses_max_bytes = \"10\"",
+            "t.toml:2:23: store.responses_max_bytes: \"10\" is not a size like \"10GiB\"",
+        ),
+        (
+            "responses_tll = \"1d\"",
+            "t.toml:2:1: store.responses_tll is not known; did you mean \"responses_ttl\"?",
+        ),
+    ] {
+        let (config, report) = parse("t.toml", &format!("[store]\n{line}\n{GOOD}"));
+        assert!(config.is_none(), "{line}");
+        assert_eq!(report.mistakes().trim_end(), expected);
+    }
+}

@@ -33,6 +33,31 @@ pub fn size(text: &str) -> Option<usize> {
     number.checked_mul(unit)
 }
 
+/// `sqlite:PATH`, `sqlite::memory:`, `postgres://…`. The mistake never holds the URL, which may hold a password.
+pub fn store_url(text: &str) -> Result<(), &'static str> {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        return match path.trim_start_matches('/') {
+            "" => Err("has no path; write \"sqlite:/var/lib/torouter/torouter.db\""),
+            _ if path.contains('?') => Err("must be \"sqlite:PATH\" without parameters"),
+            _ if path.ends_with('/') => Err("must name a file, not a folder"),
+            _ => Ok(()),
+        };
+    }
+    let Some(rest) = text
+        .strip_prefix("postgres://")
+        .or_else(|| text.strip_prefix("postgresql://"))
+    else {
+        return Err("must begin with \"sqlite:\", \"postgres://\" or \"postgresql://\"");
+    };
+    let space = rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    if rest.is_empty() || space {
+        return Err(
+            "is not a PostgreSQL URL; write \"postgres://user:password@host:5432/database\" with special characters as %XX",
+        );
+    }
+    Ok(())
+}
+
 /// `https://host[:port][/path]`, where `/path` may end in `/v1` or `/v1beta`.
 pub fn base_url(text: &str) -> Result<BaseUrl, &'static str> {
     let uri: http::Uri = text.parse().map_err(|_| "is not a URL")?;

@@ -1,74 +1,27 @@
 //! A request in the channel's protocol, and the state of its answer on the way back: what the proxy needs of a
 //! translation, whatever the operation.
 
+mod counterpart;
+mod counting;
+mod fetched;
+
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+pub use counterpart::{Counterpart, counterpart};
+pub use fetched::{Fetched, foreign_urls};
+
+use counting::{read_count, read_counted, render_count, write_count};
+use fetched::put_in;
 
 use super::translate::{Echo, Reader, Rendered, Target, Writer, write_answer};
 use super::{Dialect, Operation, embeddings, images, openai_responses};
 use crate::base::{Fault, FaultKind, Ids, UpstreamError};
-use crate::chat::{
-    Adapt, Answer, Depth, Event, Fold, Media, Part, PartKind, Request, Source, Thinking, count,
-};
-use crate::wire::json;
+use crate::chat::{Adapt, Answer, Depth, Event, Fold, Thinking, count};
 use crate::wire::sse::{self, Frames};
 
 /// A frame larger than this is none that a model made; images come in one.
 const MAX_FRAME: usize = 32 << 20;
-
-/// How an operation is served by a platform that does not have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counterpart {
-    /// By this one of its own.
-    Operation(Operation),
-    /// Here, without asking anybody.
-    Local,
-}
-
-/// What stands in for `operation` on a platform that serves the operations that `serves` names.
-pub fn counterpart(
-    operation: Operation,
-    serves: impl Fn(Operation) -> bool,
-) -> Option<Counterpart> {
-    use Operation as Op;
-    let any = |candidates: &[Op]| {
-        candidates
-            .iter()
-            .copied()
-            .find(|candidate| serves(*candidate))
-            .map(Counterpart::Operation)
-    };
-    match operation {
-        Op::Chat
-        | Op::Responses
-        | Op::Messages
-        | Op::GenerateContent
-        | Op::StreamGenerateContent => any(&[Op::Chat, Op::Messages, Op::GenerateContent]),
-        Op::MessagesCountTokens => any(&[Op::CountTokens]).or(Some(Counterpart::Local)),
-        Op::CountTokens => any(&[Op::MessagesCountTokens]).or(Some(Counterpart::Local)),
-        Op::ResponsesInputTokens => {
-            any(&[Op::MessagesCountTokens, Op::CountTokens]).or(Some(Counterpart::Local))
-        }
-        Op::Embeddings => any(&[Op::BatchEmbedContents]),
-        Op::EmbedContent | Op::BatchEmbedContents => any(&[Op::Embeddings]),
-        Op::ImagesGenerations => any(&[Op::GenerateContent]),
-        Op::Completions
-        | Op::ImagesEdits
-        | Op::AudioSpeech
-        | Op::AudioTranscriptions
-        | Op::AudioTranslations
-        | Op::Moderations
-        | Op::Rerank
-        | Op::ResponseGet
-        | Op::ResponseDelete
-        | Op::ResponseInputItems
-        | Op::ResponseCancel
-        | Op::ResponsesCompact
-        | Op::ModelsList
-        | Op::ModelGet => None,
-    }
-}
 
 /// What a client asked, for a translation.
 #[derive(Clone, Copy, Debug)]
@@ -86,71 +39,8 @@ pub struct Question<'a> {
     pub now: u64,
     /// Media that were fetched from the URLs in the request.
     pub fetched: &'a [Fetched],
-}
-
-/// What was found at a URL.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    pub url: String,
-    pub mime: Option<String>,
-    pub base64: String,
-}
-
-/// The URLs of media in a request for an answer that the target cannot take as such.
-pub fn foreign_urls(question: &Question<'_>, target: &Target<'_>) -> Vec<String> {
-    let dialect = question.operation.dialect();
-    let Ok(request) = dialect.read_request(question.body, question.stream) else {
-        return Vec::new();
-    };
-    let mut urls: Vec<String> = Vec::new();
-    for turn in &request.turns {
-        each_media(&turn.parts, &mut |media| {
-            if let Source::Url(url) = &media.source
-                && !target.takes_url(media.kind, url)
-                && !urls.iter().any(|known| *known == **url)
-            {
-                urls.push(url.clone().into_owned());
-            }
-        });
-    }
-    urls
-}
-
-fn each_media(parts: &[Part<'_>], seen: &mut dyn FnMut(&Media<'_>)) {
-    for part in parts {
-        match &part.kind {
-            PartKind::Media(media) => seen(media),
-            PartKind::ToolResult(result) => each_media(&result.content, seen),
-            PartKind::Text { .. }
-            | PartKind::Reasoning(_)
-            | PartKind::ToolCall(_)
-            | PartKind::Refusal(_) => {}
-        }
-    }
-}
-
-/// Puts what was fetched in the place of its URL.
-fn put_in<'a>(parts: &mut [Part<'a>], fetched: &'a [Fetched]) {
-    for part in parts {
-        match &mut part.kind {
-            PartKind::Media(media) => {
-                let Source::Url(url) = &media.source else {
-                    continue;
-                };
-                if let Some(found) = fetched.iter().find(|f| f.url == **url) {
-                    if let Some(mime) = &found.mime {
-                        media.mime = Some(mime.as_str().into());
-                    }
-                    media.source = Source::Base64(found.base64.as_str().into());
-                }
-            }
-            PartKind::ToolResult(result) => put_in(&mut result.content, fetched),
-            PartKind::Text { .. }
-            | PartKind::Reasoning(_)
-            | PartKind::ToolCall(_)
-            | PartKind::Refusal(_) => {}
-        }
-    }
+    /// What whoever keeps state has settled of the answer.
+    pub settled: Option<&'a openai_responses::Settled>,
 }
 
 /// The request for the channel, and how to bring its answer back.
@@ -275,8 +165,7 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
         array: question.array,
         hide_thoughts: client == Dialect::Gemini
             && request.thinking.and_then(|thinking| thinking.show) != Some(true),
-        repeat: (client == Dialect::OpenAiResponses)
-            .then(|| Box::new(openai_responses::Repeat::of(question.body))),
+        repeat: (client == Dialect::OpenAiResponses).then(|| Box::new(repeat(question))),
     };
     let adapt = Adapt::new(
         rendered.text_tool.take(),
@@ -308,6 +197,14 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
     ))
 }
 
+fn repeat(question: &Question<'_>) -> openai_responses::Repeat {
+    let repeat = openai_responses::Repeat::of(question.body);
+    match question.settled {
+        Some(settled) => repeat.settled(settled),
+        None => repeat,
+    }
+}
+
 /// The state of one answer on its way to the client.
 #[derive(Debug)]
 pub struct Answering {
@@ -322,6 +219,10 @@ pub struct Answering {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a stream, and boxed with all of its answer"
+)]
 enum Kind {
     Stream {
         frames: Frames,
@@ -413,6 +314,22 @@ impl Answering {
         self.failed
     }
 
+    /// What has been said of the answer as a whole, in a protocol whose answers can be kept; `None`: it is not over.
+    pub fn kept(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Stream { writer, .. } => writer.kept(),
+            Kind::Whole { .. } | Kind::Embeddings(_) | Kind::Image(_) | Kind::Count => None,
+        }
+    }
+
+    /// The answer as far as it has come, where it can be kept.
+    pub fn so_far(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Stream { writer, .. } => writer.so_far(),
+            Kind::Whole { .. } | Kind::Embeddings(_) | Kind::Image(_) | Kind::Count => None,
+        }
+    }
+
     /// Turns a whole answer into the client's.
     pub fn whole(&mut self, body: &[u8]) -> Result<Vec<u8>, Unusable> {
         match &mut self.kind {
@@ -453,13 +370,7 @@ fn fold(reader: &mut Reader, adapt: &mut Adapt, body: &[u8]) -> Result<Answer, U
 }
 
 fn oversized() -> UpstreamError {
-    UpstreamError {
-        status: 502,
-        message: "The provider sent an event that is too large.".to_owned(),
-        kind: None,
-        retry_after: None,
-        bad_credential: false,
-    }
+    UpstreamError::new(502, "The provider sent an event that is too large.")
 }
 
 fn read_frame(reader: &mut Reader, frame: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
@@ -474,98 +385,4 @@ fn read_frame(reader: &mut Reader, frame: &[u8], sink: &mut dyn FnMut(Event<'_>)
     } else {
         reader.data(&data, sink);
     }
-}
-
-#[derive(Deserialize)]
-struct Nested<'a> {
-    #[serde(borrow, rename = "generateContentRequest")]
-    #[serde(alias = "generate_content_request")]
-    request: Option<&'a serde_json::value::RawValue>,
-}
-
-/// A count's body is a request, or has one inside.
-fn read_count<'a>(question: &Question<'a>) -> Result<Request<'a>, Fault> {
-    let dialect = question.operation.dialect();
-    let nested: Option<Nested<'a>> = serde_json::from_slice(question.body).ok();
-    let body = nested
-        .and_then(|nested| nested.request)
-        .map_or(question.body, |raw| raw.get().as_bytes());
-    dialect.read_count_request(body)
-}
-
-/// What a request for a count may hold; the rest of a request for an answer is refused there.
-const COUNTED: [&str; 8] = [
-    "cache_control",
-    "model",
-    "messages",
-    "system",
-    "tools",
-    "tool_choice",
-    "thinking",
-    "output_config",
-];
-
-fn render_count(
-    question: &Question<'_>,
-    target: &Target<'_>,
-    operation: Operation,
-) -> Result<Rendering, Fault> {
-    let request = read_count(question)?;
-    let mut rendered = target.write_request(&request)?;
-    rendered.body = match operation {
-        Operation::CountTokens => {
-            let model = json::quote(&format!("models/{}", target.model()));
-            let inner = rendered.body.strip_prefix(b"{").unwrap_or_default();
-            let mut body =
-                format!("{{\"generateContentRequest\":{{\"model\":{model},").into_bytes();
-            body.extend_from_slice(inner);
-            body.push(b'}');
-            body
-        }
-        _ => only(&rendered.body, &COUNTED),
-    };
-    let answering = Answering::new(question, Kind::Count);
-    Ok(upstream(operation, false, rendered, answering))
-}
-
-/// The object with these fields only.
-fn only(body: &[u8], names: &[&str]) -> Vec<u8> {
-    let mut out = vec![b'{'];
-    // The body is our own.
-    let _ = json::scan_object(body, |field| {
-        if names.iter().any(|name| json::key_is(field.key, name)) {
-            if out.len() > 1 {
-                out.push(b',');
-            }
-            out.push(b'"');
-            out.extend_from_slice(field.key);
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(&body[field.value]);
-        }
-    });
-    out.push(b'}');
-    out
-}
-
-#[derive(Deserialize)]
-struct Counted {
-    #[serde(alias = "totalTokens")]
-    input_tokens: u64,
-}
-
-fn read_counted(body: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<Counted>(body)
-        .ok()
-        .map(|counted| counted.input_tokens)
-}
-
-fn write_count(operation: Operation, tokens: u64) -> Vec<u8> {
-    match operation.dialect() {
-        Dialect::Gemini => format!("{{\"totalTokens\":{tokens}}}"),
-        Dialect::Anthropic | Dialect::OpenAiChat => format!("{{\"input_tokens\":{tokens}}}"),
-        Dialect::OpenAiResponses => {
-            format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{tokens}}}")
-        }
-    }
-    .into_bytes()
 }

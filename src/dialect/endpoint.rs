@@ -42,6 +42,8 @@ pub enum Operation {
     ResponseCancel,
     ResponsesCompact,
     ResponsesInputTokens,
+    /// Conversations and their items: kept by the gateway, whatever the method.
+    Conversations,
     Messages,
     MessagesCountTokens,
     GenerateContent,
@@ -85,6 +87,7 @@ impl Operation {
             Self::ResponseCancel => "responses.cancel",
             Self::ResponsesCompact => "responses.compact",
             Self::ResponsesInputTokens => "responses.input_tokens",
+            Self::Conversations => "conversations",
             Self::Messages => "messages",
             Self::MessagesCountTokens => "count_tokens",
             Self::GenerateContent => "generateContent",
@@ -119,7 +122,8 @@ impl Operation {
             | Self::ResponseInputItems
             | Self::ResponseCancel
             | Self::ResponsesCompact
-            | Self::ResponsesInputTokens => Dialect::OpenAiResponses,
+            | Self::ResponsesInputTokens
+            | Self::Conversations => Dialect::OpenAiResponses,
             Self::Messages | Self::MessagesCountTokens => Dialect::Anthropic,
             Self::GenerateContent
             | Self::StreamGenerateContent
@@ -137,6 +141,7 @@ impl Operation {
                 | Self::ResponseDelete
                 | Self::ResponseInputItems
                 | Self::ResponseCancel
+                | Self::Conversations
                 | Self::ModelsList
                 | Self::ModelGet
         )
@@ -167,6 +172,7 @@ impl Operation {
                 | Self::ResponseDelete
                 | Self::ResponseInputItems
                 | Self::ResponseCancel
+                | Self::Conversations
                 | Self::ModelsList
                 | Self::ModelGet
         )
@@ -236,9 +242,13 @@ pub fn find<'a>(
         }
         (Matched::Response, &Method::GET) => Operation::ResponseGet,
         (Matched::Response, &Method::DELETE) => Operation::ResponseDelete,
+        (Matched::Conversations(allow), method) if allow.contains(method.as_str()) => {
+            Operation::Conversations
+        }
         (Matched::Post(_), _) => return wrong_method(surface, "POST"),
         (Matched::Get(_), _) => return wrong_method(surface, "GET"),
         (Matched::Response, _) => return wrong_method(surface, "GET, DELETE"),
+        (Matched::Conversations(allow), _) => return wrong_method(surface, allow),
     };
     Ok(Endpoint {
         surface,
@@ -259,6 +269,8 @@ enum Matched {
     Get(Operation),
     /// A stored response, to read or to delete.
     Response,
+    /// With the methods that this one takes.
+    Conversations(&'static str),
 }
 
 /// The surface that a path suggests; where two share it, the headers decide.
@@ -318,6 +330,9 @@ fn by_path(path: &str, surface: Surface) -> Option<Matched> {
     if let Some(id) = rest.strip_prefix("models/") {
         return if is_id(id) { get(Op::ModelGet) } else { None };
     }
+    if let Some(rest) = rest.strip_prefix("conversations") {
+        return conversations(rest);
+    }
     let (id, tail) = match rest.strip_prefix("responses/")?.split_once('/') {
         Some((id, tail)) => (id, tail),
         None => (rest.strip_prefix("responses/")?, ""),
@@ -331,6 +346,19 @@ fn by_path(path: &str, surface: Surface) -> Option<Matched> {
         "cancel" => post(Op::ResponseCancel),
         _ => None,
     }
+}
+
+/// What follows `/v1/conversations`.
+fn conversations(rest: &str) -> Option<Matched> {
+    let segments: Vec<&str> = rest.split('/').collect();
+    let allow = match segments.as_slice() {
+        [""] => "POST",
+        ["", id] if is_id(id) => "GET, POST, DELETE",
+        ["", id, "items"] if is_id(id) => "GET, POST",
+        ["", id, "items", item] if is_id(id) && is_id(item) => "GET, DELETE",
+        _ => return None,
+    };
+    Some(Matched::Conversations(allow))
 }
 
 fn gemini_verb(verb: &str) -> Option<Operation> {
@@ -403,6 +431,17 @@ mod tests {
                 Op::ResponseCancel,
             ),
             (Method::POST, "/v1/responses/compact", Op::ResponsesCompact),
+            (Method::POST, "/v1/conversations", Op::Conversations),
+            (
+                Method::DELETE,
+                "/v1/conversations/conv_1",
+                Op::Conversations,
+            ),
+            (
+                Method::GET,
+                "/v1/conversations/conv_1/items/msg_1",
+                Op::Conversations,
+            ),
             (Method::POST, "/v1/messages", Op::Messages),
             (
                 Method::POST,
@@ -455,6 +494,9 @@ mod tests {
             "/v1/models//a",
             "/V1/models",
             "/v1/responses/a/cancel/",
+            "/v1/conversations/",
+            "/v1/conversations/a/b",
+            "/v1/conversationsx",
         ] {
             assert!(
                 matches!(op(&Method::POST, path), Err(Unmatched::Path(_))),

@@ -9,6 +9,7 @@ pub mod gemini;
 mod hosted;
 pub mod images;
 pub mod models;
+mod names;
 mod openai;
 pub mod openai_chat;
 pub mod openai_responses;

@@ -407,6 +407,22 @@ impl Writer {
         }
     }
 
+    /// The answer as it is kept, once it is over, in the protocol that keeps answers.
+    pub fn kept(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::OpenAiResponses(writer) => writer.is_over().then(|| writer.response()),
+            Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
+        }
+    }
+
+    /// The answer as far as it has come, in the protocol that keeps answers; `None`: it has not begun.
+    pub fn so_far(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::OpenAiResponses(writer) => (!writer.id().is_empty()).then(|| writer.response()),
+            Self::OpenAiChat(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
+        }
+    }
+
     /// Appends whole events only.
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         match self {

@@ -30,6 +30,8 @@ pub struct Key {
     allow: Vec<IpNet>,
     deny: Vec<IpNet>,
     expires: Option<SystemTime>,
+    /// What the ring finds it by.
+    digest: KeyDigest,
 }
 
 /// All keys, found by the keyed hash of their secret.
@@ -39,14 +41,15 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    pub fn new(keys: &[config::Key]) -> Self {
-        let digest_key = DigestKey::random();
+    /// `old`: the ring that this one takes over from; a key that was let in by it can be found again.
+    pub fn new(keys: &[config::Key], old: Option<&Self>) -> Self {
+        let digest_key = old.map_or_else(DigestKey::random, |old| old.digest_key.clone());
         let by_digest = keys
             .iter()
             .enumerate()
             .map(|(id, key)| {
                 let digest = digest_key.digest(key.secret.expose().as_bytes());
-                (digest, Arc::new(Key::new(id as u32, key)))
+                (digest, Arc::new(Key::new(id as u32, digest, key)))
             })
             .collect();
         Self {
@@ -86,10 +89,28 @@ impl KeyRing {
         key.admit(address, now)?;
         Ok(key.clone())
     }
+
+    /// A key that was let in before, maybe by a ring that this one took over from: the same secret, as it may come in
+    /// now.
+    pub fn readmit(
+        &self,
+        key: &Key,
+        address: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Arc<Key>, Fault> {
+        let Some(key) = self.by_digest.get(&key.digest) else {
+            return Err(Fault::new(
+                FaultKind::InvalidApiKey,
+                "The API key is no longer known to this gateway. Ask the operator for a new one.",
+            ));
+        };
+        key.admit(address, now)?;
+        Ok(key.clone())
+    }
 }
 
 impl Key {
-    fn new(id: u32, key: &config::Key) -> Self {
+    fn new(id: u32, digest: KeyDigest, key: &config::Key) -> Self {
         Self {
             id,
             name: key.name.as_str().into(),
@@ -99,6 +120,7 @@ impl Key {
             allow: key.allow.clone(),
             deny: key.deny.clone(),
             expires: key.expires,
+            digest,
         }
     }
 
@@ -157,7 +179,7 @@ mod tests {
             expires: None,
         };
         change(&mut key);
-        KeyRing::new(&[key])
+        KeyRing::new(&[key], None)
     }
 
     fn enter(ring: &KeyRing, secret: &str, address: &str) -> Result<(), FaultKind> {

@@ -33,6 +33,7 @@ pub struct Metrics {
     pub channel_in_flight: IntGaugeVec,
     pub requests_in_flight: IntGaugeVec,
     pub tap_failures: IntCounterVec,
+    pub store_failures: IntCounterVec,
     pub dropped_parameters: IntCounterVec,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
@@ -123,6 +124,12 @@ impl Metrics {
                 "torouter_usage_missing_total",
                 "Answers with output whose usage the provider did not state, so that it was estimated.",
                 &["channel"],
+            )?,
+
+            store_failures: counter(
+                "torouter_store_failures_total",
+                "Calls that the store of responses could not do, by call.",
+                &["call"],
             )?,
             dropped_parameters: counter(
                 "torouter_dropped_parameters_total",

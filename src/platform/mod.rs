@@ -165,6 +165,7 @@ pub fn path_of(operation: Operation, model: &str) -> String {
         | Operation::ResponseCancel
         | Operation::ResponsesCompact
         | Operation::ResponsesInputTokens
+        | Operation::Conversations
         | Operation::ModelsList
         | Operation::ModelGet => "/v1/chat/completions".to_owned(),
     }
@@ -210,6 +211,7 @@ fn is_openai_operation(operation: Operation) -> bool {
         | Operation::CountTokens
         | Operation::EmbedContent
         | Operation::BatchEmbedContents
+        | Operation::Conversations
         | Operation::ModelsList
         | Operation::ModelGet => false,
     }

@@ -14,6 +14,7 @@ use crate::base::{Fault, FaultKind, Outcome};
 use crate::chat::{Loss, loss};
 use crate::config::Server;
 use crate::dialect::answering::{self, Answering, Question, Rendering};
+use crate::dialect::openai_responses::Settled;
 use crate::dialect::{Expect, Operation, UpstreamError, openai_chat, sealed};
 use crate::meter::Tap;
 use crate::platform::{self, Reasoning};
@@ -106,6 +107,7 @@ impl Attempt {
         asked: &Asked,
         body: &Bytes,
         server: &Server,
+        settled: Option<&Settled>,
     ) -> std::result::Result<Made, Fault> {
         let channel = claim.channel();
         // Its provider has this model on another API of its own only.
@@ -114,7 +116,7 @@ impl Attempt {
         if (channel.config.platform.serves)(asked.operation) && !is_elsewhere {
             Self::verbatim(claim, asked, body).map(|attempt| Made::Attempt(Box::new(attempt)))
         } else {
-            Self::translated(claim, asked, body, server).await
+            Self::translated(claim, asked, body, server, settled).await
         }
     }
 
@@ -123,6 +125,7 @@ impl Attempt {
         asked: &Asked,
         body: &Bytes,
         server: &Server,
+        settled: Option<&Settled>,
     ) -> std::result::Result<Made, Fault> {
         let channel = claim.channel().clone();
         let platform = channel.config.platform;
@@ -143,6 +146,7 @@ impl Attempt {
             reason,
             now: now.unwrap_or_default().as_secs(),
             fetched: &[],
+            settled,
         };
         let target = channel.config.target(&model);
         let fetched;

@@ -8,7 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::attempt::Attempt;
+use super::inner::Inner;
+use super::keeper::Keeper;
+use super::kept::{self, State};
 use super::latch::Latch;
+use super::stored;
 use crate::base::{Fault, Outcome};
 use crate::chat::Loss;
 use crate::dialect::{Expect, Operation, Peek, Surface, translate};
@@ -56,6 +60,13 @@ impl Asked {
     }
 }
 
+/// An answer that no provider is asked for.
+pub enum Local {
+    /// A count, made without the provider's own vocabulary.
+    Count(Bytes),
+    Stored(stored::Answer),
+}
+
 pub struct Exchange {
     pub world: Arc<World>,
     pub started: Instant,
@@ -69,11 +80,16 @@ pub struct Exchange {
     pub client: Option<IpAddr>,
     pub key: Option<Arc<Key>>,
     pub latch: Option<Arc<Latch>>,
+    pub keeper: Arc<Keeper>,
+    /// What a turn of the Responses API has to do with what is kept.
+    pub state: Option<Box<State>>,
+    /// The gateway asks itself.
+    pub inner: Option<Arc<Inner>>,
     pub asked: Option<Asked>,
     pub plan: Plan,
     pub attempt: Option<Box<Attempt>>,
     /// The answer, where no provider needs to be asked.
-    pub local: Option<Bytes>,
+    pub local: Option<Local>,
     /// Why the last attempt failed: the client's answer, when no other follows.
     pub failure: Option<Fault>,
     /// What the client is to be told, where that is no failure of a channel.
@@ -93,7 +109,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(world: Arc<World>) -> Box<Self> {
+    pub fn new(world: Arc<World>, keeper: Arc<Keeper>) -> Box<Self> {
         UNDER_WAY.fetch_add(1, Relaxed);
         Box::new(Self {
             world,
@@ -106,6 +122,9 @@ impl Exchange {
             client: None,
             key: None,
             latch: None,
+            keeper,
+            state: None,
+            inner: None,
             asked: None,
             plan: Plan::default(),
             attempt: None,
@@ -149,6 +168,7 @@ impl Exchange {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        kept::settle(self);
         let world = self.world.clone();
         if let Some(key) = &self.key {
             world.in_flight(key).dec();

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora_core::ErrorType;
@@ -12,16 +13,20 @@ use pingora_core::apps::{
 };
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
+use pingora_core::server::configuration::ServerConf;
 use pingora_http::ResponseHeader;
-use pingora_proxy::HttpProxy;
+use pingora_proxy::{HttpProxy, http_proxy};
 use tokio::io::AsyncReadExt;
 
 use super::answer;
 use super::gateway::Gateway;
+use super::inner::{Inner, Loopback};
+use super::keeper::Keeper;
 use super::latch::Latch;
 use super::replay::Replay;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::Surface;
+use crate::world::World;
 
 /// How long the head of a request may take, idle time between requests included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(105);
@@ -32,17 +37,27 @@ const LINGER_BYTES: usize = 128 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
 pub struct Front {
+    /// For the requests that the gateway makes of itself.
+    pub(super) loopback: Loopback,
     proxy: Arc<HttpProxy<Gateway>>,
     options: HttpServerOptions,
 }
 
 impl Front {
-    pub fn new(proxy: HttpProxy<Gateway>) -> Self {
+    /// The front and, behind it, the gateway.
+    pub fn new(conf: &Arc<ServerConf>, world: Arc<ArcSwap<World>>, keeper: Arc<Keeper>) -> Self {
+        let loopback = Loopback::default();
+        let proxy = Arc::new(http_proxy(
+            conf,
+            Gateway::new(world, loopback.clone(), keeper),
+        ));
+        loopback.tie(&proxy);
         let mut options = HttpServerOptions::default();
         options.h2c = true;
         options.h2_idle_timeout = Some(Duration::from_secs(300));
         Self {
-            proxy: Arc::new(proxy),
+            loopback,
+            proxy,
             options,
         }
     }
@@ -192,10 +207,11 @@ async fn linger(session: ServerSession) {
     let _ = tokio::time::timeout(LINGER_TIME, drained).await;
 }
 
-/// Reads a request's head and wraps the session. `None`: there is nothing to proxy.
-async fn begin(
+/// Reads a request's head and wraps the session. `inner`: it is the gateway's own. `None`: there is nothing to proxy.
+pub(super) async fn begin(
     session: ServerSession,
     shutdown: &ShutdownWatch,
+    inner: Option<Arc<Inner>>,
 ) -> Option<(ServerSession, Arc<Latch>)> {
     // It is large, and moves through several hands.
     let mut session = Box::new(session);
@@ -220,16 +236,17 @@ async fn begin(
     // A client that sends the next request early is served in turn.
     session.set_pipelining_enabled(true);
     let latch = Arc::new(Latch::default());
-    session
-        .req_header_mut()
-        .extensions_mut()
-        .insert(latch.clone());
+    let beside = session.req_header_mut().extensions_mut();
+    beside.insert(latch.clone());
+    if let Some(inner) = inner {
+        beside.insert(inner);
+    }
     let replay = Replay::new(session, latch.clone());
     Some((ServerSession::new_custom(Box::new(replay)), latch))
 }
 
 /// Takes the client's session back, and keeps the connection where its answer is whole.
-async fn end(latch: &Latch) -> Option<ReusedHttpStream> {
+pub(super) async fn end(latch: &Latch) -> Option<ReusedHttpStream> {
     let (mut session, finished) = latch.take_back()?;
     if !finished {
         session.shutdown().await;
@@ -252,7 +269,7 @@ impl HttpServerApp for Front {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         // Both ends are boxed: what they need is large, and need not stay with an open stream.
-        let (wrapped, latch) = Box::pin(begin(session, shutdown)).await?;
+        let (wrapped, latch) = Box::pin(begin(session, shutdown, None)).await?;
         self.proxy.process_new_http(wrapped, shutdown).await;
         Box::pin(end(&latch)).await
     }

@@ -16,9 +16,13 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::answer;
 use super::attempt::{Again, Attempt, Made, timeout_fault};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Local};
 use super::heads;
+use super::inner::Loopback;
 use super::intake::{self, Intake, Stop};
+use super::keeper::Keeper;
+use super::kept::{self, State};
+use super::stored;
 use super::upstream::{broken, end_stream, fail, receive_body, receive_head};
 use crate::base::{Fault, FaultKind, Outcome};
 use crate::route::{Claim, Pick};
@@ -36,11 +40,18 @@ const MAX_ADDRESSES_TRIED: usize = 3;
 /// The proxy's logic. Everything it knows is in the world of the moment.
 pub struct Gateway {
     world: Arc<ArcSwap<World>>,
+    /// For the requests that it makes of itself.
+    pub loopback: Loopback,
+    keeper: Arc<Keeper>,
 }
 
 impl Gateway {
-    pub fn new(world: Arc<ArcSwap<World>>) -> Self {
-        Self { world }
+    pub fn new(world: Arc<ArcSwap<World>>, loopback: Loopback, keeper: Arc<Keeper>) -> Self {
+        Self {
+            world,
+            loopback,
+            keeper,
+        }
     }
 }
 
@@ -49,7 +60,7 @@ impl ProxyHttp for Gateway {
     type CTX = Box<Exchange>;
 
     fn new_ctx(&self) -> Self::CTX {
-        Exchange::new(self.world.load_full())
+        Exchange::new(self.world.load_full(), self.keeper.clone())
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {
@@ -62,6 +73,7 @@ impl ProxyHttp for Gateway {
             Ok(Intake::Proxy) => return Ok(false),
             Ok(Intake::Models(id)) => answer::models(session, x, id.as_deref()).await,
             Ok(Intake::Hello) => answer::hello(session, x).await,
+            Ok(Intake::Stored(answer)) => stored::answer(session, x, answer).await,
             Err(Stop::Fault(fault)) => answer::fault(session, x, &fault).await,
             Err(Stop::Left(error)) => Err(error),
         };
@@ -92,11 +104,33 @@ impl ProxyHttp for Gateway {
                 return Error::err(ErrorType::InternalError);
             };
             let channel = claim.channel().clone();
+            let native = (channel.config.platform.serves)(asked.operation);
+            let (latch, mut body) = (latch.clone(), latch.body());
+            if let Some(state) = x.state.as_deref_mut() {
+                if native && state.of_job {
+                    // It would be kept there, under another id.
+                    x.plan.skip();
+                    continue;
+                }
+                if let Err(fault) = kept::prepare(state, asked, native, &mut body).await {
+                    x.refused = Some(fault);
+                    return Error::err(REFUSED);
+                }
+            }
+            let settled = x.state.as_deref().map(|state| &state.settled);
             let attempt =
-                match Attempt::make(claim, asked, &latch.body(), &x.world.config.server).await {
+                match Attempt::make(claim, asked, &body, &x.world.config.server, settled).await {
+                    Ok(Made::Attempt(_)) if !native && wants_job(x) => {
+                        match kept::start_job(x, &self.loopback, &body).await {
+                            Ok(answer) => x.local = Some(Local::Stored(answer)),
+                            Err(fault) => x.refused = Some(fault),
+                        }
+                        x.plan.skip();
+                        return Error::err(REFUSED);
+                    }
                     Ok(Made::Attempt(attempt)) => attempt,
                     Ok(Made::Local(body)) => {
-                        x.local = Some(body);
+                        x.local = Some(Local::Count(body));
                         x.plan.skip();
                         return Error::err(REFUSED);
                     }
@@ -274,8 +308,12 @@ impl ProxyHttp for Gateway {
             let _ = end_stream(session, x).await;
             return told(x.status);
         }
-        if let Some(body) = x.local.take() {
-            if answer::local(session, x, body).await.is_err() {
+        if let Some(local) = x.local.take() {
+            let answered = match local {
+                Local::Count(body) => answer::local(session, x, body).await,
+                Local::Stored(answer) => stored::answer(session, x, answer).await,
+            };
+            if answered.is_err() {
                 x.client_left = true;
             }
             return told(x.status);
@@ -319,6 +357,11 @@ impl ProxyHttp for Gateway {
     }
 }
 
+/// Is the answer to be made while nobody waits for it?
+fn wants_job(x: &Exchange) -> bool {
+    x.state.as_deref().is_some_and(State::wants_job)
+}
+
 /// The same channel over another connection, where the attempt goes on.
 fn peer_of_same_attempt(x: &mut Exchange) -> Option<Box<HttpPeer>> {
     if x.failure.is_some() {
@@ -353,6 +396,16 @@ fn pick(x: &mut Exchange) -> std::result::Result<Claim, Option<Fault>> {
                 asked.operation.name()
             ),
         ))),
+        Pick::NoModel if x.plan.is_pinned() => Err(Some(
+            Fault::new(
+                FaultKind::ModelNotFound,
+                format!(
+                    "The channel that keeps the response that this request is about does not serve the model '{}'. Ask for the model that made it, or start again with the whole input.",
+                    asked.model
+                ),
+            )
+            .param("model"),
+        )),
         Pick::NoModel => Err(Some(
             Fault::new(
                 FaultKind::ModelNotFound,

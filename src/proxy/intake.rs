@@ -9,8 +9,12 @@ use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
+use super::conversations;
 use super::exchange::{Asked, Exchange};
+use super::inner::Inner;
+use super::kept;
 use super::latch::Latch;
+use super::stored;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::endpoint::{self, Unmatched};
 use crate::dialect::{Endpoint, Operation, Peek, Surface};
@@ -28,6 +32,8 @@ pub enum Intake {
     Proxy,
     /// Answered here: the models that the key may call, one or all.
     Models(Option<String>),
+    /// Answered here: what is kept.
+    Stored(stored::Answer),
     /// A client that only looks whether somebody is there.
     Hello,
 }
@@ -49,7 +55,14 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
     let head = session.req_header_mut();
     x.begun = true;
     x.latch = head.extensions_mut().remove::<Arc<Latch>>();
-    x.request_id = request_id(&head.headers);
+    x.inner = head.extensions_mut().remove::<Arc<Inner>>();
+    x.request_id = match x.inner.as_deref() {
+        Some(Inner {
+            request_id: Some(id),
+            ..
+        }) => id.clone(),
+        _ => request_id(&head.headers),
+    };
     x.method = head.method.clone();
     let head = session.req_header();
     let path = head.uri.path();
@@ -77,6 +90,14 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
     match operation {
         Operation::ModelsList => return Ok(Intake::Models(None)),
         Operation::ModelGet => return Ok(Intake::Models(path_model)),
+        Operation::ResponseGet
+        | Operation::ResponseDelete
+        | Operation::ResponseInputItems
+        | Operation::ResponseCancel => {
+            if let Some(answer) = stored::serve(x).await? {
+                return Ok(Intake::Stored(answer));
+            }
+        }
         _ => {}
     }
     let body = if session.req_header().method == http::Method::POST {
@@ -84,6 +105,11 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
     } else {
         Bytes::new()
     };
+    if operation == Operation::Conversations {
+        let answer = conversations::ask(x, &body).await?;
+        return Ok(Intake::Stored(stored::Answer::Json(answer)));
+    }
+    let body = kept::resolve(x, body).await?;
     let content_type = session
         .req_header()
         .headers
@@ -157,6 +183,13 @@ fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
 }
 
 fn authenticate(session: &Session, x: &mut Exchange) -> Result<(), Fault> {
+    if let Some(inner) = &x.inner {
+        x.client = inner.client;
+        let now = SystemTime::now();
+        let key = x.world.ring.readmit(&inner.key, inner.client, now)?;
+        x.admit(key);
+        return Ok(());
+    }
     let head = session.req_header();
     let (headers, query) = (&head.headers, head.uri.query().unwrap_or_default());
     let peer = session

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pingora_core::protocols::http::ServerSession;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::config::Timeouts;
@@ -35,6 +36,8 @@ pub(super) struct State {
     /// The length that the held head must state instead of its own.
     pub(super) content_length: Option<usize>,
     pub(super) expired: Option<Expiry>,
+    /// The end of the answer waits for these.
+    pub(super) gates: Vec<oneshot::Receiver<()>>,
     /// The client's own session, given back when this one is dropped, and whether its answer is whole.
     pub(super) returned: Option<(Box<ServerSession>, bool)>,
 }
@@ -103,6 +106,15 @@ impl Latch {
         state.content_length = content_length;
         state.body = Bytes::new();
         self.committed.store(true, Relaxed);
+    }
+
+    /// Holds the bytes that follow back until `gate` is settled, one way or the other.
+    pub fn hold_end(&self, gate: oneshot::Receiver<()>) {
+        self.state().gates.push(gate);
+    }
+
+    pub(super) fn take_gates(&self) -> Vec<oneshot::Receiver<()>> {
+        std::mem::take(&mut self.state().gates)
     }
 
     /// Comments may be put between events while the upstream is silent for `every`.

@@ -14,23 +14,35 @@
 //! | `upstream` | the answer: taken, judged, passed on, or a reason to move on |
 //! | `judge` | is a 200 an answer? |
 //! | `relay` | what passes after the commit |
+//! | `kept` | a turn of the Responses API: what it continues, and what is kept of it |
+//! | `keeper` | who keeps it: the store, and what is under way here |
+//! | `job` | a response that is made in the background |
+//! | `stored`, `conversations` | what is kept, read, listed, changed and deleted |
 //! | `fetch` | media by URL, where the operator allows it |
+//! | `inner` | the gateway's requests of itself |
 //! | `answer` | the gateway's own answers: errors, models lists |
 
 mod answer;
 mod attempt;
+mod conversations;
 mod exchange;
 mod fetch;
 mod front;
 mod gateway;
 mod heads;
+mod inner;
 mod intake;
+mod job;
 mod judge;
+mod keeper;
+mod kept;
 mod latch;
 mod relay;
 mod replay;
+mod stored;
 mod upstream;
 
 pub use exchange::requests_under_way;
 pub use front::Front;
 pub use gateway::Gateway;
+pub use keeper::Keeper;

@@ -28,6 +28,9 @@ const HEARTBEAT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// A head came, and the end with it.
 pub const NO_ANSWER: ErrorType = ErrorType::Custom("the answer ended before it began");
 
+/// How long the end of an answer waits for what is kept of it.
+const GATE_TIME: Duration = Duration::from_secs(10);
+
 /// The wrapped session.
 pub struct Replay {
     /// Only gone when dropped.
@@ -200,6 +203,14 @@ impl Replay {
         Ok(())
     }
 
+    /// What is written now may be the end: it waits until what is kept stands.
+    async fn pass_gate(&self) {
+        for gate in self.latch.take_gates() {
+            // Whatever becomes of it, the client gets its answer.
+            let _ = tokio::time::timeout(GATE_TIME, gate).await;
+        }
+    }
+
     /// Arms the timer for `deadline`; an earlier one in force is left to run out first.
     fn arm(&mut self, deadline: Instant) {
         match &mut self.timer {
@@ -264,6 +275,7 @@ impl CustomSession for Replay {
 
     async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
         self.settle_queue().await?;
+        self.pass_gate().await;
         let held = std::mem::take(&mut self.held);
         if self.latch.is_committed() && !held.is_empty() {
             self.inner_mut().response_duplex_vec(held).await?;
@@ -304,6 +316,7 @@ impl CustomSession for Replay {
             return Ok(false);
         }
         self.settle_queue().await?;
+        self.pass_gate().await;
         if !self.held.is_empty() {
             let mut all = std::mem::take(&mut self.held);
             all.append(&mut tasks);

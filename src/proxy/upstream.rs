@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use super::attempt::{Again, Answer, Attempt, MAX_REFUSAL, fault_of, outcome_of, timeout_fault};
 use super::exchange::Exchange;
 use super::judge::{Judge, Verdict, is_expected_type};
+use super::kept;
 use super::replay::NO_ANSWER;
 use crate::base::{Fault, FaultKind, Outcome};
 use crate::dialect::answering::Unusable;
@@ -100,6 +101,9 @@ pub fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
             if asked.expect == Expect::Sse {
                 latch.set_heartbeat(x.world.config.server.heartbeat);
             }
+            if attempt.translation.is_none() {
+                kept::answer_begins(x);
+            }
         } else {
             return Err(bad_response(
                 x,
@@ -178,7 +182,11 @@ fn judged(x: &mut Exchange, verdict: Verdict) -> Result<()> {
             if attempt.translation.is_none() || attempt.expect == Expect::Sse {
                 latch.commit(None);
             }
+            let passes = attempt.translation.is_none();
             x.first_output = Some(Instant::now());
+            if passes {
+                kept::answer_stands(x);
+            }
             Ok(())
         }
         // The client's own fault passes as the provider wrote it.
@@ -217,6 +225,12 @@ fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
     if let Some(chunk) = body.as_ref() {
         attempt.tap.feed(chunk);
     }
+    if attempt.translation.is_none() {
+        kept::passes(x, body.as_deref().unwrap_or_default(), end);
+    }
+    let Some(attempt) = &mut x.attempt else {
+        return;
+    };
     if let Some(translation) = &mut attempt.translation {
         let chunk = body.take().unwrap_or_default();
         let mut out = Vec::with_capacity(chunk.len() + 256);
@@ -244,6 +258,7 @@ fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
         if let Some(latch) = &x.latch {
             latch.at_boundary.store(true, Relaxed);
         }
+        kept::answer_ends(x, None);
     } else if let Some(relay) = &mut attempt.relay {
         *body = relay.pass(body.take(), end);
         if let Some(latch) = &x.latch {
@@ -272,6 +287,7 @@ fn translate_whole(x: &mut Exchange, kept: &[u8], body: &mut Option<Bytes>) -> R
             if let Some(latch) = &x.latch {
                 latch.commit(Some(out.len()));
             }
+            kept::answer_ends(x, Some(&out));
             *body = Some(out.into());
             x.end_attempt(Outcome::Ok, None);
             Ok(())
@@ -460,6 +476,7 @@ pub async fn end_stream(session: &mut Session, x: &mut Exchange) -> Result<()> {
             translation
                 .answering
                 .break_off(fault, &x.request_id, &mut out);
+            kept::answer_ends(x, None);
             out.into()
         }
         None => asked.operation.error_event(fault, &x.request_id),

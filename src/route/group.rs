@@ -40,6 +40,8 @@ pub struct Plan {
     tried: Vec<u32>,
     /// Of those, the ones that were never asked.
     skipped: u32,
+    /// The only one that can answer.
+    pinned: Option<u32>,
 }
 
 /// What the choice came to.
@@ -58,6 +60,19 @@ pub enum Pick {
 impl Plan {
     pub fn attempts(&self) -> u32 {
         self.tried.len() as u32 - self.skipped
+    }
+
+    /// Only the channel with this id can answer.
+    pub fn pin(&mut self, channel: u32) {
+        self.pinned = Some(channel);
+    }
+
+    pub fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    fn may_use(&self, channel: u32) -> bool {
+        self.pinned.is_none_or(|pinned| pinned == channel)
     }
 
     /// The channel that was chosen last cannot express the request: it is not asked.
@@ -210,7 +225,7 @@ impl Group {
         }
         self.members
             .iter()
-            .filter(|m| m.serves(operation, model))
+            .filter(|m| m.serves(operation, model) && plan.may_use(m.channel.id))
             .map(|m| m.channel.ready_in(now))
             .min()
             .map_or(Pick::NoModel, |wait| {
@@ -234,7 +249,9 @@ impl Member {
     }
 
     fn is_free(&self, plan: &Plan, now: Instant) -> bool {
-        !plan.tried.contains(&self.channel.id) && self.channel.is_ready(now)
+        plan.may_use(self.channel.id)
+            && !plan.tried.contains(&self.channel.id)
+            && self.channel.is_ready(now)
     }
 }
 

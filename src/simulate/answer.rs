@@ -42,6 +42,11 @@ pub(super) struct Ask {
     pub(super) model: String,
     /// The text of the last message of the user.
     pub(super) user: String,
+    /// The texts of the user's messages before it.
+    pub(super) earlier: Vec<String>,
+    /// How many answers with text, and how many results of tools, the conversation holds.
+    pub(super) answered: usize,
+    pub(super) used: usize,
     /// What the tools gave back, when the last message carries that.
     pub(super) results: Vec<String>,
     pub(super) tools: Vec<Tool>,
@@ -52,6 +57,33 @@ pub(super) struct Ask {
     /// The schema of a structured answer; the empty object for "any JSON object".
     pub(super) schema: Option<Value>,
     pub(super) reasoning: bool,
+}
+
+impl Ask {
+    /// The user speaks.
+    pub(super) fn hear(&mut self, text: String) {
+        let before = std::mem::replace(&mut self.user, text);
+        if !before.is_empty() {
+            self.earlier.push(before);
+        }
+    }
+
+    /// Whether the user asks what was said before: a test learns from the answer which history was sent.
+    fn recalls(&self) -> bool {
+        self.results.is_empty() && self.user.starts_with("RECALL")
+    }
+
+    fn recalled(&self) -> String {
+        let said = if self.earlier.is_empty() {
+            "nothing".to_owned()
+        } else {
+            self.earlier.join(" | ")
+        };
+        format!(
+            "Hello from {}. Before this you said: {said}. Answers: {}. Tool results: {}.",
+            self.model, self.answered, self.used
+        )
+    }
 }
 
 /// Why the answer ended.
@@ -79,9 +111,22 @@ pub(super) struct Say {
     pub(super) text: String,
     pub(super) calls: Vec<Call>,
     pub(super) finish: Finish,
+    /// Whether the answer takes its time: for tests that must come in the middle of it.
+    pub(super) slow: bool,
 }
 
 impl Say {
+    /// An answer without output.
+    pub(super) fn nothing() -> Self {
+        Say {
+            thought: None,
+            text: String::new(),
+            calls: Vec::new(),
+            finish: Finish::Stop,
+            slow: false,
+        }
+    }
+
     pub(super) fn reasoning_tokens(&self) -> u64 {
         self.thought.as_deref().map_or(0, count)
     }
@@ -106,7 +151,7 @@ impl Say {
     }
 }
 
-/// Makes the answer to a request.
+/// Makes the answer to a request. `RECALL`, `REFUSE` and `SLOWLY` in what the user says have their own.
 pub(super) fn say(ask: &Ask, steer: &Steer) -> Say {
     let thought = ask.reasoning.then(|| {
         format!(
@@ -115,6 +160,7 @@ pub(super) fn say(ask: &Ask, steer: &Steer) -> Say {
             ask.model
         )
     });
+    let slow = ask.user.contains("SLOWLY");
     let calls = calls(ask);
     if !calls.is_empty() {
         return Say {
@@ -122,6 +168,7 @@ pub(super) fn say(ask: &Ask, steer: &Steer) -> Say {
             text: String::new(),
             calls,
             finish: Finish::Tools,
+            slow,
         };
     }
     let (text, finish) = if ask.user.contains("REFUSE") {
@@ -134,6 +181,8 @@ pub(super) fn say(ask: &Ask, steer: &Steer) -> Say {
             schema::instance(wanted, &words(&ask.user)).to_string(),
             Finish::Stop,
         )
+    } else if ask.recalls() {
+        (ask.recalled(), Finish::Stop)
     } else if ask.results.is_empty() {
         (
             pad(
@@ -161,6 +210,7 @@ pub(super) fn say(ask: &Ask, steer: &Steer) -> Say {
             text,
             calls: Vec::new(),
             finish,
+            slow,
         },
         ask,
     )
@@ -356,6 +406,19 @@ mod tests {
         let said = say(&stopped, &Steer::default());
         assert_eq!(said.text, "Hello from m. You said: one ");
         assert_eq!(said.finish, Finish::StopSequence("two".to_owned()));
+    }
+
+    #[test]
+    fn what_was_said_before_can_be_recalled() {
+        let mut asked = ask("");
+        for text in ["I am Ada", "I like tea", "RECALL"] {
+            asked.hear(text.to_owned());
+        }
+        asked.answered = 2;
+        assert_eq!(
+            say(&asked, &Steer::default()).text,
+            "Hello from m. Before this you said: I am Ada | I like tea. Answers: 2. Tool results: 0."
+        );
     }
 
     #[test]

@@ -86,9 +86,13 @@ fn create(context: &Context<'_>) -> Result<Reply, Problem> {
     let model = &message.ask.model;
     if message.stream {
         // `message_start` and `ping` come before any output.
-        return Ok(Reply::events(writer.stream(), 2).billed(model, usage, shows));
+        return Ok(Reply::events(writer.stream(), 2)
+            .billed(model, usage, shows)
+            .paced(say.slow));
     }
-    Ok(Reply::json(&writer.whole()).billed(model, usage, shows))
+    Ok(Reply::json(&writer.whole())
+        .billed(model, usage, shows)
+        .paced(say.slow))
 }
 
 struct Writer<'a> {

@@ -7,6 +7,8 @@ use serde_json::Value;
 use super::Simulator;
 use super::fault::Steer;
 use super::json::Json;
+use super::openai_run::Run;
+use super::openai_socket::Lane;
 
 /// Whose dialect an answer is in: it decides the shape of errors and the provider's own headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,11 @@ impl Request {
         })
     }
 
+    /// Whose request it is: responses and conversations belong to the account that made them.
+    pub(super) fn account(&self) -> &str {
+        self.header("authorization").unwrap_or_default()
+    }
+
     /// The body as a JSON object, or the provider's complaint about it.
     pub(super) fn json(&self) -> Result<Value, Problem> {
         match serde_json::from_slice::<Value>(&self.body) {
@@ -80,6 +87,8 @@ pub(super) struct Context<'a> {
     pub(super) request: &'a Request,
     pub(super) steer: &'a Steer,
     pub(super) voice: Voice,
+    /// The WebSocket over which the request came.
+    pub(super) lane: Option<&'a Lane>,
 }
 
 /// One event of a stream, still without line ends.
@@ -179,6 +188,10 @@ pub(super) struct Reply {
     /// How many events come before the first one that carries output.
     pub(super) opening: usize,
     pub(super) bill: Option<Bill>,
+    /// Whether it takes its time.
+    pub(super) slow: bool,
+    /// The moments of the events of a background response, and the number of the first one here.
+    pub(super) run: Option<(Run, usize)>,
 }
 
 impl Reply {
@@ -206,6 +219,8 @@ impl Reply {
             body,
             opening: 0,
             bill: None,
+            slow: false,
+            run: None,
         }
     }
 
@@ -215,6 +230,17 @@ impl Reply {
             usage,
             reported,
         });
+        self
+    }
+
+    /// The events from number `first` on, each at its moment of the run.
+    pub(super) fn over(mut self, run: Run, first: usize) -> Self {
+        self.run = Some((run, first));
+        self
+    }
+
+    pub(super) fn paced(mut self, slow: bool) -> Self {
+        self.slow = slow;
         self
     }
 

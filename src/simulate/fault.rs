@@ -39,9 +39,11 @@ pub enum Fault {
     ErrorBody,
     /// The answer ends abruptly after so many events.
     Cut(u32),
+    /// A WebSocket is refused; all other requests are well.
+    NoUpgrade,
 }
 
-const WORDS: &str = "a status from 400 to 599, hang, close, error-first, empty, garbage, html, redirect, error-body or cut=N";
+const WORDS: &str = "a status from 400 to 599, hang, close, error-first, empty, garbage, html, redirect, error-body, no-upgrade or cut=N";
 
 impl FromStr for Fault {
     type Err = String;
@@ -74,6 +76,7 @@ impl FromStr for Fault {
             "html" => Ok(Fault::Html),
             "redirect" => Ok(Fault::Redirect),
             "error-body" => Ok(Fault::ErrorBody),
+            "no-upgrade" => Ok(Fault::NoUpgrade),
             _ => Err(format!("`{word}` is no fault; known faults: {WORDS}")),
         }
     }
@@ -118,6 +121,16 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether the fault can happen to such a request. A WebSocket's opening and its turns share their headers:
+    /// what hits a provider before it looks at the request hits the opening, the rest each turn.
+    fn hits(&self, asked: Asked) -> bool {
+        let no_upgrade = *self == Trouble::Fault(Fault::NoUpgrade);
+        match asked {
+            Asked::Answer => !no_upgrade,
+            Asked::Upgrade => no_upgrade || self.comes_first(),
+        }
+    }
+
     /// Whether the fault happens before the provider looks at the request.
     pub(super) fn comes_first(&self) -> bool {
         match self {
@@ -127,7 +140,8 @@ impl Trouble {
                 Fault::Status(_) | Fault::Hang | Fault::Close | Fault::Html | Fault::Redirect => {
                     true
                 }
-                Fault::ErrorFirst
+                Fault::NoUpgrade
+                | Fault::ErrorFirst
                 | Fault::Empty
                 | Fault::Garbage
                 | Fault::ErrorBody
@@ -135,6 +149,13 @@ impl Trouble {
             },
         }
     }
+}
+
+/// What is asked for: an answer, or a WebSocket on which answers will be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Answer,
+    Upgrade,
 }
 
 /// How one request wants to be answered.
@@ -159,6 +180,7 @@ pub(super) fn steer(
     sim: &Simulator,
     options: &Options,
     request: &Request,
+    asked: Asked,
 ) -> Result<Steer, String> {
     let mut steer = Steer {
         delay: options.latency,
@@ -189,8 +211,8 @@ pub(super) fn steer(
     steer.comments = flag(request, "x-sim-comments");
     steer.replay = request.header("x-sim-replay").map(str::to_owned);
     match request.header("x-sim-fail") {
-        Some(text) => ask_for_trouble(sim, text, &mut steer)?,
-        None => steer.trouble = by_chance(&options.fail).map(Trouble::Fault),
+        Some(text) => ask_for_trouble(sim, text, asked, &mut steer)?,
+        None => steer.trouble = by_chance(&options.fail, asked),
     }
     Ok(steer)
 }
@@ -212,33 +234,39 @@ fn flag(request: &Request, name: &str) -> bool {
 }
 
 /// Draws the options' faults in turn: each has its own chance.
-fn by_chance(fails: &[Fail]) -> Option<Fault> {
+fn by_chance(fails: &[Fail], asked: Asked) -> Option<Trouble> {
     fails
         .iter()
-        .find(|fail| fail.probability > 0.0 && sign::chance() < fail.probability)
-        .map(|fail| fail.kind.clone())
+        .map(|fail| (Trouble::Fault(fail.kind.clone()), fail.probability))
+        .find(|(trouble, share)| trouble.hits(asked) && *share > 0.0 && sign::chance() < *share)
+        .map(|(trouble, _)| trouble)
 }
 
-/// `429;retry-after=7;times=2;id=name`.
-fn ask_for_trouble(sim: &Simulator, text: &str, steer: &mut Steer) -> Result<(), String> {
+/// `429;retry-after=7;skip=1;times=2;id=name`: the first request is well, the next two are not.
+fn ask_for_trouble(
+    sim: &Simulator,
+    text: &str,
+    asked: Asked,
+    steer: &mut Steer,
+) -> Result<(), String> {
     let mut fields = text.split(';').map(str::trim);
     let word = fields.next().unwrap_or_default();
-    let mut times = None;
+    let count = |value: &str| {
+        value
+            .parse::<u32>()
+            .map_err(|_| format!("x-sim-fail: `{value}` is no number of times"))
+    };
+    let (mut times, mut skip) = (None, 0);
     let mut id = "";
     for field in fields {
         match field.split_once('=') {
             Some(("retry-after", value)) => steer.retry_after = Some(value.to_owned()),
-            Some(("times", value)) => {
-                times = Some(
-                    value
-                        .parse::<u32>()
-                        .map_err(|_| format!("x-sim-fail: `{value}` is no number of times"))?,
-                );
-            }
+            Some(("times", value)) => times = Some(count(value)?),
+            Some(("skip", value)) => skip = count(value)?,
             Some(("id", value)) => id = value,
             _ => {
                 return Err(format!(
-                    "x-sim-fail: `{field}` is unknown; known: retry-after=, times=, id="
+                    "x-sim-fail: `{field}` is unknown; known: retry-after=, skip=, times=, id="
                 ));
             }
         }
@@ -252,9 +280,14 @@ fn ask_for_trouble(sim: &Simulator, text: &str, steer: &mut Steer) -> Result<(),
                 .map_err(|error| format!("x-sim-fail: {error}, error-late, bad-key"))?,
         ),
     };
-    let due = match times {
-        None => true,
-        Some(times) => sim.count(if id.is_empty() { word } else { id }) <= times,
+    if !trouble.hits(asked) {
+        return Ok(());
+    }
+    let due = if times.is_none() && skip == 0 {
+        true
+    } else {
+        let nth = sim.count(if id.is_empty() { word } else { id });
+        nth > skip && nth - skip <= times.unwrap_or(u32::MAX)
     };
     if due {
         steer.trouble = Some(trouble);

@@ -75,7 +75,9 @@ fn generate(context: &Context<'_>, model: &str) -> Result<Reply, Problem> {
     let content = gemini_read::read(model, &body(context)?)?;
     let say = answer::say(&content.ask, context.steer);
     let writer = Writer::new(context, &content, &say);
-    Ok(Reply::json(&writer.whole()).billed(model, writer.usage, writer.shows_usage))
+    Ok(Reply::json(&writer.whole())
+        .billed(model, writer.usage, writer.shows_usage)
+        .paced(say.slow))
 }
 
 fn stream(context: &Context<'_>, model: &str) -> Result<Reply, Problem> {
@@ -89,7 +91,9 @@ fn stream(context: &Context<'_>, model: &str) -> Result<Reply, Problem> {
     } else {
         Reply::of(Body::Array(events))
     };
-    Ok(reply.billed(model, writer.usage, writer.shows_usage))
+    Ok(reply
+        .billed(model, writer.usage, writer.shows_usage)
+        .paced(say.slow))
 }
 
 fn count_tokens(context: &Context<'_>, model: &str) -> Result<Reply, Problem> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::answer::{Ask, Choice, Tool};
 use super::cache::Prompt;
 use super::exchange::Problem;
-use super::json::{pick, string};
+use super::json::{pick, string, yes};
 use super::schema::{self, camel};
 use super::sign;
 
@@ -316,8 +316,10 @@ fn conversation(
         }
         open = calls;
         if role != "model" && !texts.is_empty() {
-            ask.user = texts.join("\n");
+            ask.hear(texts.join("\n"));
         }
+        ask.answered += usize::from(role == "model" && parts.iter().any(is_said));
+        ask.used += results.len();
         ask.results = results;
     }
     if model.starts_with("gemini-3") {
@@ -325,6 +327,11 @@ fn conversation(
     } else {
         Ok(())
     }
+}
+
+/// Whether a part is text that is no thought.
+fn is_said(part: &Value) -> bool {
+    !string(part, "text").is_empty() && !yes(part, "thought")
 }
 
 /// A tool's response is an object; one whose only member is `output` or `result` is that member's text.

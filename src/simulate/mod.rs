@@ -9,6 +9,8 @@
 //! | `exchange` | a request, an answer, a problem, before any bytes |
 //! | `route` | path to endpoint, credentials |
 //! | `answer`, `schema`, `cache` | what to say, and what it costs |
+//! | `openai_store`, `openai_run`, `openai_conversations`, `openai_list` | what OpenAI remembers: responses, background, items |
+//! | `openai_socket` | the Responses WebSocket |
 //! | `openai_*`, `anthropic`, `gemini*`, `openrouter` | the dialects |
 //! | `fault`, `errors`, `serve` | what goes wrong on purpose; each provider's errors and headers; framing and pacing |
 //! | `books`, `replay`, `sign`, `json`, `media` | journal, recordings, signatures, ordered JSON, a PNG and a WAV |
@@ -28,9 +30,13 @@ mod gemini_read;
 mod json;
 mod media;
 mod openai_chat;
+mod openai_conversations;
+mod openai_list;
 mod openai_misc;
 mod openai_read;
 mod openai_responses;
+mod openai_run;
+mod openai_socket;
 mod openai_store;
 mod openrouter;
 mod replay;
@@ -56,6 +62,10 @@ use pingora_core::server::ShutdownWatch;
 use books::{Books, Journal};
 use cache::Caches;
 use exchange::{Problem, Reply, Request, Voice};
+use fault::Asked;
+use openai_conversations::Conversations;
+use openai_run::SLOW_GAP_MS;
+use openai_socket::Lane;
 use openai_store::Store;
 use replay::Recording;
 use serve::End;
@@ -67,6 +77,9 @@ const MOST_BODY: usize = 512 * 1024 * 1024;
 
 /// How many names of `x-sim-fail: …;id=NAME` are counted.
 const MOST_COUNTERS: usize = 10_000;
+
+/// How long a slow answer takes that is no stream.
+const SLOW_WHOLE: Duration = Duration::from_secs(2);
 
 /// How the simulator behaves when a request does not say otherwise.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +112,7 @@ pub struct Simulator {
     books: Mutex<Books>,
     caches: Mutex<Caches>,
     store: Mutex<Store>,
+    conversations: Mutex<Conversations>,
     counters: Mutex<HashMap<String, u32>>,
 }
 
@@ -129,6 +143,7 @@ impl Simulator {
             books: Mutex::default(),
             caches: Mutex::default(),
             store: Mutex::default(),
+            conversations: Mutex::default(),
             counters: Mutex::default(),
             options,
         })
@@ -161,9 +176,9 @@ impl Simulator {
     }
 
     /// Answers one request over its session; `End` says what to do with the connection.
-    async fn serve(&self, session: &mut ServerSession, request: &Request) -> End {
+    async fn serve(&self, session: &mut ServerSession, request: &Request, steer: Steered) -> End {
         let voice = route::voice(request);
-        let (reply, steer) = self.reply(request, voice);
+        let (reply, steer) = self.reply(request, voice, steer, None);
         if !serve::wait(session, steer.delay).await {
             return End::ClientLeft;
         }
@@ -184,8 +199,14 @@ impl Simulator {
     }
 
     /// The answer with its faults, and how it is to be sent.
-    fn reply(&self, request: &Request, voice: Voice) -> (Reply, fault::Steer) {
-        let steer = match fault::steer(self, &self.options, request) {
+    fn reply(
+        &self,
+        request: &Request,
+        voice: Voice,
+        steer: Steered,
+        lane: Option<&Lane>,
+    ) -> (Reply, fault::Steer) {
+        let mut steer = match steer {
             Ok(steer) => steer,
             Err(message) => {
                 return (
@@ -199,6 +220,7 @@ impl Simulator {
             request,
             steer: &steer,
             voice,
+            lane,
         };
         if steer
             .trouble
@@ -224,6 +246,11 @@ impl Simulator {
                 Err(problem) => errors::refusal(voice, &problem),
             },
         };
+        if reply.slow && reply.is_stream() {
+            steer.gap = steer.gap.max(Duration::from_millis(SLOW_GAP_MS));
+        } else if reply.slow {
+            steer.delay = steer.delay.max(SLOW_WHOLE);
+        }
         (serve::spoil(reply, &steer, voice), steer)
     }
 
@@ -238,6 +265,9 @@ impl Simulator {
             .map(|recording| Ok(recording.reply()))
     }
 }
+
+/// How a request wants to be answered, or which of its headers is wrong.
+type Steered = Result<fault::Steer, String>;
 
 /// One request's place in the journal: it is closed once, also when its task is dropped.
 struct Visit {
@@ -330,7 +360,25 @@ impl HttpServerApp for Simulator {
             return None;
         };
         held(&self.journal).keep(visit.n, &request, started_ms);
-        match self.serve(&mut session, &request).await {
+        let wants_socket = openai_socket::is_wanted(&request) && !session.is_http2();
+        let asked = if wants_socket {
+            Asked::Upgrade
+        } else {
+            Asked::Answer
+        };
+        let steer = fault::steer(self, &self.options, &request, asked);
+        let well = steer.as_ref().is_ok_and(|steer| steer.trouble.is_none());
+        // A handshake that is no good is answered like the same request without one.
+        if wants_socket
+            && well
+            && let Some(head) = openai_socket::accept(self, &request)
+        {
+            let open = session.write_response_header(Box::new(head)).await.is_ok();
+            let ended = open && openai_socket::serve(self, session, &request, shutdown).await;
+            visit.end(!ended);
+            return None;
+        }
+        match self.serve(&mut session, &request, steer).await {
             End::Complete => {
                 // The end of the body is part of the answer: the journal is closed after it.
                 let stream = finish(session).await;

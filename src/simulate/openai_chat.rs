@@ -42,11 +42,15 @@ pub(super) fn create(context: &Context<'_>) -> Result<Reply, Problem> {
         tier: tier(&body),
     };
     if !chat.stream {
-        return Ok(Reply::json(&writer.whole()).billed(&chat.ask.model, usage, writer.shows_usage));
+        return Ok(Reply::json(&writer.whole())
+            .billed(&chat.ask.model, usage, writer.shows_usage)
+            .paced(say.slow));
     }
     let (events, opening) = writer.stream();
     let reported = writer.shows_usage && (router || chat.include_usage);
-    Ok(Reply::events(events, opening).billed(&chat.ask.model, usage, reported))
+    Ok(Reply::events(events, opening)
+        .billed(&chat.ask.model, usage, reported)
+        .paced(say.slow))
 }
 
 /// Models that the Responses API alone has.

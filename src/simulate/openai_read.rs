@@ -79,11 +79,17 @@ pub(super) fn read(context: &Context<'_>, body: &Value) -> Result<Chat, Problem>
         let text = content(message, at, &mut prompt)?;
         match string(message, "role") {
             "user" => {
-                ask.user = text;
+                ask.hear(text);
                 ask.results.clear();
             }
-            "tool" | "function" => ask.results.push(text),
-            _ => ask.results.clear(),
+            "tool" | "function" => {
+                ask.used += 1;
+                ask.results.push(text);
+            }
+            role => {
+                ask.answered += usize::from(role == "assistant" && !text.is_empty());
+                ask.results.clear();
+            }
         }
     }
     ask.reasoning = match context.voice {

@@ -9,31 +9,31 @@ use serde_json::Value;
 use super::answer::{self, Call, Finish, Say, fragments, pieces};
 use super::exchange::{Context, Event, Problem, Reply, Usage, Voice};
 use super::json::{Json, obj, string};
+use super::openai_list::listed;
+use super::openai_run::Run;
 use super::openai_store::Stored;
 use super::responses_read::{self, MAKER, Turn};
 use super::{held, openrouter, route, sign};
-
-/// How long a background response is in progress.
-const BACKGROUND_MS: u64 = 300;
 
 /// Every path below `responses`.
 pub(super) fn endpoint(context: &Context<'_>, rest: &str) -> Result<Reply, Problem> {
     let mut parts = rest.split('/').skip(1);
     let method = context.request.method.as_str();
     match (method, parts.next(), parts.next(), parts.next()) {
-        ("POST", None, None, None) => create(context),
+        // `WS` is a frame on the WebSocket.
+        ("POST" | "WS", None, None, None) => create(context),
         ("POST", Some("input_tokens"), None, None) => input_tokens(context),
         ("POST", Some("compact"), None, None) => compact(context),
-        ("GET" | "HEAD", Some(id), None, None) => {
-            Ok(Reply::json(&Json::Value(held(&context.sim.store).get(id)?)))
-        }
-        ("DELETE", Some(id), None, None) => Ok(Reply::json(&held(&context.sim.store).delete(id)?)),
+        ("GET" | "HEAD", Some(id), None, None) => held(&context.sim.store).get(context.request, id),
+        ("DELETE", Some(id), None, None) => Ok(Reply::json(
+            &held(&context.sim.store).delete(context.request, id)?,
+        )),
         ("POST", Some(id), Some("cancel"), None) => Ok(Reply::json(&Json::Value(
-            held(&context.sim.store).cancel(id)?,
+            held(&context.sim.store).cancel(context.request, id)?,
         ))),
-        ("GET" | "HEAD", Some(id), Some("input_items"), None) => {
-            Ok(Reply::json(&held(&context.sim.store).input_items(id)?))
-        }
+        ("GET" | "HEAD", Some(id), Some("input_items"), None) => Ok(Reply::json(
+            &held(&context.sim.store).input_items(context.request, id)?,
+        )),
         (_, None | Some("input_tokens" | "compact"), None, None)
         | (_, Some(_), Some("cancel"), None) => Err(route::method(context, "POST")
             .err()
@@ -59,7 +59,7 @@ fn compact(context: &Context<'_>) -> Result<Reply, Problem> {
         .iter()
         .chain(&turn.input)
         .filter(|item| string(item, "role") == "user")
-        .map(|item| Json::Value(super::openai_store::listed(item)))
+        .map(|item| Json::Value(listed(item)))
         .collect();
     output.push(obj! {
         "id": sign::id("cmp_", 48),
@@ -84,11 +84,12 @@ fn compact(context: &Context<'_>) -> Result<Reply, Problem> {
 fn create(context: &Context<'_>) -> Result<Reply, Problem> {
     let body = context.request.json()?;
     let turn = responses_read::read(context, &body)?;
-    let say = answer::say(&turn.ask, context.steer);
-    let owner = format!("{}/{}", context.voice.platform(), turn.ask.model);
-    let mut usage = held(&context.sim.caches).by_itself(&owner, &turn.prompt);
-    usage.output = say.output_tokens();
-    usage.reasoning = say.reasoning_tokens();
+    let say = if turn.warms {
+        Say::nothing()
+    } else {
+        answer::say(&turn.ask, context.steer)
+    };
+    let usage = usage(context, &turn, &say);
     let mut writer = Writer {
         id: sign::id(
             if context.voice.is_router() {
@@ -110,37 +111,91 @@ fn create(context: &Context<'_>) -> Result<Reply, Problem> {
     };
     let output = writer.output();
     let last = writer.response(writer.status(), &output);
+    let model = &turn.ask.model;
+    let reported = writer.shows_usage;
+    let mut opening = 0;
+    if turn.stream || turn.background {
+        opening = writer.stream(&output, &last);
+    }
+    let run = turn
+        .background
+        .then(|| Run::begin(sign::now_ms(), writer.events.len(), say.slow));
+    keep(context, &writer, &output, &last, run.clone());
+    if !turn.stream {
+        return Ok(if turn.background {
+            Reply::json(&writer.response("queued", &[])).billed(model, usage, reported)
+        } else {
+            Reply::json(&last)
+                .billed(model, usage, reported)
+                .paced(say.slow)
+        });
+    }
+    let mut events = writer.events;
+    if context.voice.is_router() {
+        // OpenRouter sends no `event:` lines, and Chat's end marker here too.
+        for event in &mut events {
+            event.name = None;
+        }
+        events.push(Event::done());
+    }
+    let reply = Reply::events(events, opening).billed(model, usage, reported);
+    Ok(match run {
+        Some(run) => reply.over(run, 0),
+        None => reply.paced(say.slow),
+    })
+}
+
+/// What the turn costs; one that only warms up costs nothing.
+fn usage(context: &Context<'_>, turn: &Turn, say: &Say) -> Usage {
+    if turn.warms {
+        return Usage::default();
+    }
+    let owner = format!("{}/{}", context.voice.platform(), turn.ask.model);
+    let mut usage = held(&context.sim.caches).by_itself(&owner, &turn.prompt);
+    usage.output = say.output_tokens();
+    usage.reasoning = say.reasoning_tokens();
+    usage
+}
+
+/// Remembers the turn: for its account, in its conversation, on its WebSocket.
+fn keep(
+    context: &Context<'_>,
+    writer: &Writer<'_>,
+    output: &[Item<'_>],
+    last: &Json,
+    run: Option<Run>,
+) {
+    let turn = writer.turn;
+    if !turn.store && turn.conversation.is_none() && context.lane.is_none() {
+        return;
+    }
+    let account = context.request.account();
+    let input: Vec<Value> = turn.input.iter().map(listed).collect();
+    let output: Vec<Value> = output.iter().map(|item| item.json.value()).collect();
+    if let Some(id) = &turn.conversation {
+        let items = input.iter().chain(&output).cloned().collect();
+        held(&context.sim.conversations).add(account, id, items, run.clone());
+    }
+    if let Some(lane) = context.lane {
+        let all = turn.history.iter().chain(&input).chain(&output);
+        lane.remember(&writer.id, all.cloned().collect());
+    }
     if turn.store {
-        let mut history = turn.history.clone();
-        history.extend(turn.input.iter().cloned());
-        history.extend(output.iter().map(|item| item.json.value()));
         let stored = Stored {
+            account: account.to_owned(),
             response: last.value(),
-            input: turn.input.clone(),
-            history,
-            background: turn.background,
-            ready_ms: sign::now_ms() + if turn.background { BACKGROUND_MS } else { 0 },
+            before: turn.history.clone(),
+            input,
+            output,
+            run,
+            events: if turn.stream && turn.background {
+                writer.events.clone()
+            } else {
+                Vec::new()
+            },
         };
         held(&context.sim.store).put(&writer.id, stored);
     }
-    let model = &turn.ask.model;
-    let reported = writer.shows_usage;
-    if turn.stream {
-        let opening = writer.stream(&output, &last);
-        let mut events = writer.events;
-        if context.voice.is_router() {
-            // OpenRouter sends no `event:` lines, and Chat's end marker here too.
-            for event in &mut events {
-                event.name = None;
-            }
-            events.push(Event::done());
-        }
-        return Ok(Reply::events(events, opening).billed(model, usage, reported));
-    }
-    if turn.background {
-        return Ok(Reply::json(&writer.response("queued", &[])).billed(model, usage, reported));
-    }
-    Ok(Reply::json(&last).billed(model, usage, reported))
 }
 
 fn usage_json(usage: &Usage, router: bool) -> Json {
@@ -308,6 +363,9 @@ impl<'a> Writer<'a> {
         out.push("truncation", self.echo("truncation", "disabled"));
         out.push("usage", usage);
         out.push("user", self.echo("user", Json::Null));
+        if let Some(id) = &self.turn.conversation {
+            out.push("conversation", obj! { "id": id });
+        }
         out.push("metadata", self.echo("metadata", obj! {}));
         out
     }
@@ -335,8 +393,10 @@ impl<'a> Writer<'a> {
         if self.turn.background {
             self.event("response.queued", obj! { "response": &created }, "");
         }
-        let going = self.response("in_progress", &[]);
-        self.event("response.in_progress", obj! { "response": going }, "");
+        if !self.turn.warms {
+            let going = self.response("in_progress", &[]);
+            self.event("response.in_progress", obj! { "response": going }, "");
+        }
         let opening = self.events.len();
         for (at, item) in output.iter().enumerate() {
             match item.content {

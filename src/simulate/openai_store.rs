@@ -1,28 +1,58 @@
-//! Responses that are kept between requests, at most so many.
+//! Responses that are kept between requests, each for the account that made it, at most so many.
 
 use std::collections::{HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::exchange::Problem;
-use super::json::{Json, items, obj, string};
+use super::exchange::{Event, Problem, Reply, Request};
+use super::json::{Json, obj, string};
+use super::openai_list;
+use super::openai_run::Run;
 use super::sign;
 
 /// How many responses are kept; the oldest goes first.
 const MOST_RESPONSES: usize = 10_000;
 
-/// A response and the conversation that led to it.
+/// A response and the conversation that led to it. All items have ids.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
+    pub(super) account: String,
     /// The finished response object.
     pub(super) response: Value,
+    /// What the previous response or the conversation brought along.
+    pub(super) before: Vec<Value>,
     /// The items of this turn's input.
     pub(super) input: Vec<Value>,
+    pub(super) output: Vec<Value>,
+    /// How a background response proceeds.
+    pub(super) run: Option<Run>,
+    /// The stream of a background response that was asked for with one.
+    pub(super) events: Vec<Event>,
+}
+
+impl Stored {
     /// Everything up to the end of this response: what `previous_response_id` stands for.
-    pub(super) history: Vec<Value>,
-    pub(super) background: bool,
-    /// When a background response is done.
-    pub(super) ready_ms: u64,
+    fn history(&self) -> Vec<Value> {
+        let mut all = self.before.clone();
+        all.extend_from_slice(&self.input);
+        if !self.run.as_ref().is_some_and(Run::is_cancelled) {
+            all.extend_from_slice(&self.output);
+        }
+        all
+    }
+
+    /// The response as it is by now.
+    fn response(&self, now_ms: u64) -> Value {
+        let mut response = self.response.clone();
+        if let Some(status) = self.run.as_ref().and_then(|run| run.status(now_ms)) {
+            response["status"] = Value::from(status);
+            response["output"] = Value::Array(Vec::new());
+            response["usage"] = Value::Null;
+            response["completed_at"] = Value::Null;
+            response["incomplete_details"] = Value::Null;
+        }
+        response
+    }
 }
 
 /// The kept responses by id.
@@ -30,6 +60,13 @@ pub(super) struct Stored {
 pub(super) struct Store {
     responses: HashMap<String, Stored>,
     order: VecDeque<String>,
+}
+
+/// What OpenAI says of a previous response that it does not know.
+pub(super) fn no_previous(id: &str) -> Problem {
+    Problem::bad(format!("Previous response with id '{id}' not found."))
+        .code("previous_response_not_found")
+        .param("previous_response_id")
 }
 
 impl Store {
@@ -45,114 +82,101 @@ impl Store {
     }
 
     /// The conversation that a follow-up continues.
-    pub(super) fn history(&self, id: &str) -> Result<Vec<Value>, Problem> {
-        match self.responses.get(id) {
-            Some(stored) => Ok(stored.history.clone()),
-            None => Err(
-                Problem::bad(format!("Previous response with id '{id}' not found."))
-                    .code("previous_response_not_found")
-                    .param("previous_response_id"),
-            ),
+    pub(super) fn history(&self, account: &str, id: &str) -> Result<Vec<Value>, Problem> {
+        let stored = self.find(account, id).ok_or_else(|| no_previous(id))?;
+        if stored
+            .run
+            .as_ref()
+            .is_some_and(|run| run.is_open(sign::now_ms()))
+        {
+            return Err(Problem::bad(format!(
+                "Previous response with id '{id}' is still in progress."
+            ))
+            .param("previous_response_id"));
         }
+        Ok(stored.history())
     }
 
-    /// `GET /responses/{id}`: a background response is in progress until it is ready.
-    pub(super) fn get(&self, id: &str) -> Result<Value, Problem> {
-        let stored = self.found(id)?;
-        let mut response = stored.response.clone();
-        if stored.background && sign::now_ms() < stored.ready_ms {
-            response["status"] = Value::from("in_progress");
-            response["output"] = Value::Array(Vec::new());
-            response["usage"] = Value::Null;
-            response["completed_at"] = Value::Null;
-        }
-        Ok(response)
+    /// The item that an `item_reference` of this account means.
+    pub(super) fn item(&self, account: &str, id: &str) -> Option<Value> {
+        self.responses
+            .values()
+            .filter(|stored| stored.account == account)
+            .flat_map(|stored| stored.output.iter().chain(&stored.input))
+            .find(|item| string(item, "id") == id)
+            .cloned()
     }
 
-    pub(super) fn delete(&mut self, id: &str) -> Result<Json, Problem> {
-        self.found(id)?;
+    /// `GET /responses/{id}`, as JSON or as the rest of a background stream.
+    pub(super) fn get(&self, request: &Request, id: &str) -> Result<Reply, Problem> {
+        let stored = self.found(request, id)?;
+        if !matches!(request.query_value("stream"), Some("true" | "True" | "1")) {
+            let response = stored.response(sign::now_ms());
+            return Ok(Reply::json(&Json::Value(response)));
+        }
+        let run = stored.run.clone().filter(|_| !stored.events.is_empty());
+        let Some(run) = run else {
+            let lacking = if stored.run.is_some() {
+                "stream"
+            } else {
+                "background"
+            };
+            return Err(Problem::bad(format!(
+                "This response cannot be streamed because it was not created with {lacking}=true."
+            ))
+            .code("invalid_request_error")
+            .param("stream"));
+        };
+        let first = match request
+            .query_value("starting_after")
+            .map(str::parse::<usize>)
+        {
+            None => 0,
+            Some(Ok(number)) => number.saturating_add(1).min(stored.events.len()),
+            Some(Err(_)) => {
+                return Err(Problem::bad(
+                    "Invalid type for 'starting_after': expected an integer.",
+                )
+                .code("invalid_type")
+                .param("starting_after"));
+            }
+        };
+        Ok(Reply::events(stored.events[first..].to_vec(), 0).over(run, first))
+    }
+
+    pub(super) fn delete(&mut self, request: &Request, id: &str) -> Result<Json, Problem> {
+        self.found(request, id)?;
         self.responses.remove(id);
         self.order.retain(|one| one != id);
         Ok(obj! { "id": id, "object": "response", "deleted": true })
     }
 
     /// `POST /responses/{id}/cancel`: only a background response can be cancelled; a finished one stays as it is.
-    pub(super) fn cancel(&mut self, id: &str) -> Result<Value, Problem> {
-        let stored = self.found(id)?;
-        if !stored.background {
+    pub(super) fn cancel(&self, request: &Request, id: &str) -> Result<Value, Problem> {
+        let stored = self.found(request, id)?;
+        let Some(run) = &stored.run else {
             return Err(Problem::bad("Cannot cancel a synchronous response."));
-        }
-        let open = sign::now_ms() < stored.ready_ms;
-        if open && let Some(stored) = self.responses.get_mut(id) {
-            stored.ready_ms = 0;
-            stored.response["status"] = Value::from("cancelled");
-            stored.response["output"] = Value::Array(Vec::new());
-            stored.response["usage"] = Value::Null;
-            stored.response["completed_at"] = Value::Null;
-        }
-        self.get(id)
+        };
+        let now_ms = sign::now_ms();
+        run.cancel(now_ms);
+        Ok(stored.response(now_ms))
     }
 
-    /// `GET /responses/{id}/input_items`: newest first, each with an id.
-    pub(super) fn input_items(&self, id: &str) -> Result<Json, Problem> {
-        let stored = self.found(id)?;
-        let data: Vec<Value> = stored.input.iter().rev().map(listed).collect();
-        let first = data.first().map(|item| string(item, "id").to_owned());
-        let last = data.last().map(|item| string(item, "id").to_owned());
-        Ok(
-            obj! { "object": "list", "data": data, "first_id": first, "last_id": last, "has_more": false },
-        )
+    /// `GET /responses/{id}/input_items`: what the model was given, earlier turns included.
+    pub(super) fn input_items(&self, request: &Request, id: &str) -> Result<Json, Problem> {
+        let stored = self.found(request, id)?;
+        let all: Vec<&Value> = stored.before.iter().chain(&stored.input).collect();
+        openai_list::page(request, &all)
     }
 
-    fn found(&self, id: &str) -> Result<&Stored, Problem> {
+    fn find(&self, account: &str, id: &str) -> Option<&Stored> {
         self.responses
             .get(id)
+            .filter(|stored| stored.account == account)
+    }
+
+    fn found(&self, request: &Request, id: &str) -> Result<&Stored, Problem> {
+        self.find(request.account(), id)
             .ok_or_else(|| Problem::new(404, format!("Response with id '{id}' not found.")))
     }
-}
-
-/// An input item as the API lists it: with an id and its content in parts.
-pub(super) fn listed(item: &Value) -> Value {
-    let mut item = item.clone();
-    let role = string(&item, "role").to_owned();
-    if !role.is_empty() {
-        item["type"] = Value::from("message");
-        if let Some(text) = item
-            .get("content")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-        {
-            let kind = if role == "assistant" {
-                "output_text"
-            } else {
-                "input_text"
-            };
-            item["content"] = serde_json::json!([{ "type": kind, "text": text }]);
-        }
-        if item.get("status").is_none() {
-            item["status"] = Value::from("completed");
-        }
-        if kind_of_first(&item) == "output_text" {
-            // The SDKs' types have these on every text of the assistant.
-            if let Some(parts) = item.get_mut("content").and_then(Value::as_array_mut) {
-                for part in parts
-                    .iter_mut()
-                    .filter(|part| part.get("annotations").is_none())
-                {
-                    part["annotations"] = Value::Array(Vec::new());
-                }
-            }
-        }
-    }
-    if string(&item, "id").is_empty() {
-        item["id"] = Value::from(sign::id("msg_", 32));
-    }
-    item
-}
-
-fn kind_of_first(item: &Value) -> &str {
-    items(item, "content")
-        .first()
-        .map(|part| string(part, "type"))
-        .unwrap_or_default()
 }

@@ -23,20 +23,19 @@ pub(super) struct Turn {
     pub(super) encrypted: bool,
     /// Whether a summary of the reasoning is shown.
     pub(super) summary: bool,
-    /// What came before this request.
+    /// Without output: what follows on the same WebSocket is prepared.
+    pub(super) warms: bool,
+    /// What came before this request, and the conversation to which it belongs.
     pub(super) history: Vec<Value>,
+    pub(super) conversation: Option<String>,
     pub(super) input: Vec<Value>,
 }
 
 pub(super) fn read(context: &Context<'_>, body: &Value) -> Result<Turn, Problem> {
     let model = model(context, body)?;
-    let previous = string(body, "previous_response_id");
-    let history = if previous.is_empty() {
-        Vec::new()
-    } else {
-        held(&context.sim.store).history(previous)?
-    };
-    let input = input(body, !history.is_empty())?;
+    let conversation = conversation_id(body)?;
+    let history = history(context, body, conversation.as_deref())?;
+    let input = resolved(context, input(body, !history.is_empty())?)?;
     let limit = limit(body, &["max_output_tokens"])?;
     if let Some(few) = limit.filter(|limit| *limit < 16 && context.voice == Voice::Responses) {
         return Err(Problem::bad(format!(
@@ -77,14 +76,15 @@ pub(super) fn read(context: &Context<'_>, body: &Value) -> Result<Turn, Problem>
         )
         .param("tool_choice"));
     }
-    conversation(
+    walk(
         history.iter().chain(&input),
         history.len(),
         &mut ask,
         &mut prompt,
     )?;
     let store = body.get("store").and_then(Value::as_bool).unwrap_or(true);
-    let background = yes(body, "background");
+    let socket = context.lane.is_some();
+    let background = yes(body, "background") && !socket;
     if background && !store {
         return Err(
             Problem::bad("Background mode requires 'store' to be true.").param("background")
@@ -93,7 +93,7 @@ pub(super) fn read(context: &Context<'_>, body: &Value) -> Result<Turn, Problem>
     Ok(Turn {
         ask,
         prompt,
-        stream: yes(body, "stream"),
+        stream: yes(body, "stream") || socket,
         store: store && context.voice == Voice::Responses,
         background,
         encrypted: items(body, "include")
@@ -101,9 +101,71 @@ pub(super) fn read(context: &Context<'_>, body: &Value) -> Result<Turn, Problem>
             .any(|one| one.as_str() == Some("reasoning.encrypted_content")),
         summary: context.voice == Voice::RouterResponses
             || reasoning.get("summary").is_some_and(Value::is_string),
+        warms: socket && body.get("generate") == Some(&Value::Bool(false)),
         history,
+        conversation,
         input,
     })
+}
+
+/// `conversation`: an id, or an object with one.
+fn conversation_id(body: &Value) -> Result<Option<String>, Problem> {
+    let id = match body.get("conversation") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(id)) => id.as_str(),
+        Some(object) => string(object, "id"),
+    };
+    if id.is_empty() {
+        return Err(missing("conversation.id"));
+    }
+    if !string(body, "previous_response_id").is_empty() {
+        return Err(Problem::bad(
+            "Mutually exclusive parameters: Ensure you are only providing one of: 'previous_response_id' or 'conversation'.",
+        )
+        .code("mutually_exclusive_parameters"));
+    }
+    Ok(Some(id.to_owned()))
+}
+
+/// What came before: of the response that the WebSocket remembers, of a kept one, or of the conversation.
+fn history(
+    context: &Context<'_>,
+    body: &Value,
+    conversation: Option<&str>,
+) -> Result<Vec<Value>, Problem> {
+    let account = context.request.account();
+    if let Some(id) = conversation {
+        return held(&context.sim.conversations).history(account, id);
+    }
+    let previous = string(body, "previous_response_id");
+    if previous.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(history) = context.lane.and_then(|lane| lane.history(previous)) {
+        return Ok(history);
+    }
+    held(&context.sim.store).history(account, previous)
+}
+
+/// The input with each `item_reference` replaced by the item that it means.
+fn resolved(context: &Context<'_>, input: Vec<Value>) -> Result<Vec<Value>, Problem> {
+    let account = context.request.account();
+    let mean = |item: Value| {
+        let is_reference = string(&item, "type") == "item_reference"
+            || (item.get("type").is_none_or(Value::is_null) && item.get("role").is_none());
+        let id = string(&item, "id");
+        if !is_reference || id.is_empty() {
+            return Ok(item);
+        }
+        held(&context.sim.store)
+            .item(account, id)
+            .or_else(|| held(&context.sim.conversations).item(account, id))
+            .or_else(|| context.lane.and_then(|lane| lane.item(id)))
+            .ok_or_else(|| {
+                Problem::new(404, format!("Item with id '{id}' not found.")).param("input")
+            })
+    };
+    input.into_iter().map(mean).collect()
 }
 
 /// `input` as items: a string is a message of the user.
@@ -124,7 +186,7 @@ fn input(body: &Value, continues: bool) -> Result<Vec<Value>, Problem> {
 }
 
 /// Walks through the items: what is asked, what it costs, and whether calls and outputs belong together.
-fn conversation<'a>(
+fn walk<'a>(
     all: impl Iterator<Item = &'a Value>,
     before: usize,
     ask: &mut Ask,
@@ -145,8 +207,10 @@ fn conversation<'a>(
             "message" => {
                 let text = message(item, at, prompt)?;
                 ask.results.clear();
-                if string(item, "role") == "user" {
-                    ask.user = text;
+                match string(item, "role") {
+                    "user" => ask.hear(text),
+                    "assistant" => ask.answered += usize::from(!text.is_empty()),
+                    _ => {}
                 }
             }
             "function_call" | "custom_tool_call" => {
@@ -165,6 +229,7 @@ fn conversation<'a>(
                 answered.push(id);
                 let text = output(item.get("output").unwrap_or(&Value::Null));
                 prompt.text(&text);
+                ask.used += 1;
                 ask.results.push(text);
             }
             "reasoning" | "compaction" | "compaction_summary" => {

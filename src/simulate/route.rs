@@ -1,7 +1,9 @@
 //! From path to provider and endpoint, and the credentials of each provider.
 
 use super::exchange::{Context, Problem, Reply, Request, Voice};
-use super::{anthropic, errors, gemini, openai_chat, openai_misc, openai_responses};
+use super::{
+    anthropic, errors, gemini, openai_chat, openai_conversations, openai_misc, openai_responses,
+};
 
 /// Whose dialect a path is in.
 pub(super) fn voice(request: &Request) -> Voice {
@@ -66,6 +68,9 @@ fn openai(context: &Context<'_>, rest: &str) -> Result<Reply, Problem> {
         "moderations" => openai_misc::moderations,
         "completions" => openai_misc::completions,
         "rerank" => openai_misc::rerank,
+        _ if context.voice == Voice::OpenAi && rest.split('/').next() == Some("conversations") => {
+            return openai_conversations::endpoint(context, rest);
+        }
         "models" => return of_method(context, "GET", openai_misc::models),
         _ => {
             return match rest.strip_prefix("models/") {
@@ -144,7 +149,7 @@ pub(super) fn known_model(context: &Context<'_>, model: &str) -> Result<(), Prob
 }
 
 /// The credential that this provider looks at.
-fn credential(context: &Context<'_>) -> Result<(), Problem> {
+pub(super) fn credential(context: &Context<'_>) -> Result<(), Problem> {
     if !context.sim.options.require_key {
         return Ok(());
     }

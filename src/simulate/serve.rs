@@ -14,6 +14,7 @@ use super::errors;
 use super::exchange::{Body, Event, Problem, Reply, Voice};
 use super::fault::{Fault, Steer, Trouble};
 use super::json::Json;
+use super::openai_run::Run;
 use super::replay;
 
 /// How an exchange ended.
@@ -66,7 +67,7 @@ pub(super) fn spoil(mut reply: Reply, steer: &Steer, voice: Voice) -> Reply {
         Trouble::BadKey => errors::refusal(voice, &errors::bad_key(voice)),
         Trouble::Late => late(reply, voice),
         Trouble::Fault(fault) => match fault {
-            Fault::Hang | Fault::Close | Fault::Cut(_) => reply,
+            Fault::Hang | Fault::Close | Fault::NoUpgrade | Fault::Cut(_) => reply,
             Fault::Status(status) => errors::refusal(voice, &errors::problem(*status, steer)),
             Fault::ErrorFirst if stream => {
                 reply.opening = 0;
@@ -159,7 +160,12 @@ pub(super) async fn deliver(
     if session.write_response_header(Box::new(head)).await.is_err() {
         return (End::ClientLeft, sent);
     }
-    if !head_only && !write(session, pieces, steer.gap, &mut sent).await {
+    let pace = match &reply.run {
+        // Bytes that were divided anew are no events.
+        Some((run, first)) if steer.chunking.is_none() => Pace::Run(run, *first),
+        _ => Pace::Gap(steer.gap),
+    };
+    if !head_only && !write(session, pieces, pace, &mut sent).await {
         return (End::ClientLeft, sent);
     }
     if broken {
@@ -169,19 +175,42 @@ pub(super) async fn deliver(
     (End::Complete, sent)
 }
 
+/// When the pieces go out.
+#[derive(Clone, Copy)]
+enum Pace<'a> {
+    Gap(Duration),
+    /// Each at its moment; the first piece is the event of this number.
+    Run(&'a Run, usize),
+}
+
 async fn write(
     session: &mut ServerSession,
     pieces: Vec<Piece>,
-    gap: Duration,
+    pace: Pace<'_>,
     sent: &mut Sent,
 ) -> bool {
     // Against fixed moments, so that the time of writing does not add to the gaps.
     let mut moment = Instant::now();
     for (at, piece) in pieces.into_iter().enumerate() {
-        if at > 0 && !gap.is_zero() {
-            moment += gap;
-            if !wait_until(session, moment).await {
-                return false;
+        match pace {
+            Pace::Gap(gap) if at > 0 && !gap.is_zero() => {
+                moment += gap;
+                if !wait_until(session, moment).await {
+                    return false;
+                }
+            }
+            Pace::Gap(_) => {}
+            Pace::Run(run, first) => {
+                let Some(due_ms) = run.due_ms(first + at) else {
+                    return true;
+                };
+                if !wait(session, Run::left(due_ms)).await {
+                    return false;
+                }
+                // It may have been cancelled meanwhile.
+                if run.due_ms(first + at).is_none() {
+                    return true;
+                }
             }
         }
         let bytes = u64::try_from(piece.bytes.len()).unwrap_or(u64::MAX);

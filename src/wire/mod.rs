@@ -1,7 +1,8 @@
-//! Bytes on the wire: JSON spans and edits, event-stream frames, multipart fields. No vendors, no
+//! Bytes on the wire: JSON spans, edits and appending, event-stream frames, multipart fields. No vendors, no
 //! protocols, no I/O.
 
 pub mod edit;
+pub mod emit;
 pub mod json;
 pub mod multipart;
 pub mod read;

@@ -64,7 +64,7 @@ fn check_takes_the_example_and_tells_what_is_not_yet_used() {
         .env("TOROUTER_KEY", "sk-x"));
     assert_eq!(code, 0, "{err}");
     assert!(
-        out.contains("note: ") && out.contains("store.url is accepted but not yet used"),
+        out.contains("note: ") && out.contains("limits.url is accepted but not yet used"),
         "{out}"
     );
     let (code, _, err) = run(torouter().args(["check", "--config", example]).env_clear());

@@ -353,14 +353,11 @@ fn media_refusals_and_citations_are_told_as_far_as_the_protocol_goes() {
         }),
         open(
             0,
-            Open::Media(Media {
-                kind: MediaKind::Audio,
-                mime: Some("audio/wav".into()),
-                source: Source::Base64("".into()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }),
+            Open::Media(Media::new(
+                MediaKind::Audio,
+                Some("audio/wav".into()),
+                Source::Base64("".into()),
+            )),
         ),
         delta(0, Delta::Data("AAAA".into())),
         delta(0, Delta::Text("hel".into())),

@@ -226,6 +226,7 @@ fn error_type(fault: &Fault) -> &'static str {
         | FaultKind::InvalidRequest
         | FaultKind::UnsupportedParameter
         | FaultKind::ApiKeyInQuery
+        | FaultKind::Conflict
         | FaultKind::MethodNotAllowed
         | FaultKind::RequestTimeout => "invalid_request_error",
         FaultKind::ApiKeyRequired | FaultKind::InvalidApiKey | FaultKind::ApiKeyDisabled => {
@@ -234,14 +235,18 @@ fn error_type(fault: &Fault) -> &'static str {
         FaultKind::ApiKeyExpired | FaultKind::AccessDenied | FaultKind::ModelNotAllowed => {
             "permission_error"
         }
-        FaultKind::ModelNotFound | FaultKind::EndpointNotFound => "not_found_error",
+        FaultKind::ModelNotFound
+        | FaultKind::EndpointNotFound
+        | FaultKind::NotFound
+        | FaultKind::PreviousResponseNotFound => "not_found_error",
         FaultKind::TooLarge => "request_too_large",
         FaultKind::UpstreamRateLimited => "rate_limit_error",
         FaultKind::UpstreamOverloaded => "overloaded_error",
         FaultKind::UpstreamTimeout => "timeout_error",
-        FaultKind::UpstreamError | FaultKind::UpstreamUnavailable | FaultKind::Internal => {
-            "api_error"
-        }
+        FaultKind::UpstreamError
+        | FaultKind::UpstreamUnavailable
+        | FaultKind::StoreUnavailable
+        | FaultKind::Internal => "api_error",
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod json;
 mod media;
-mod names;
 mod read_answer;
 mod read_request;
 mod samples;
@@ -267,12 +266,17 @@ fn status_word(fault: &Fault) -> &'static str {
         FaultKind::ApiKeyExpired | FaultKind::AccessDenied | FaultKind::ModelNotAllowed => {
             "PERMISSION_DENIED"
         }
-        FaultKind::ModelNotFound | FaultKind::EndpointNotFound => "NOT_FOUND",
+        FaultKind::ModelNotFound
+        | FaultKind::EndpointNotFound
+        | FaultKind::NotFound
+        | FaultKind::PreviousResponseNotFound => "NOT_FOUND",
+        FaultKind::Conflict => "ABORTED",
         FaultKind::UpstreamRateLimited => "RESOURCE_EXHAUSTED",
         FaultKind::RequestTimeout | FaultKind::UpstreamTimeout => "DEADLINE_EXCEEDED",
         FaultKind::UpstreamError
         | FaultKind::UpstreamOverloaded
-        | FaultKind::UpstreamUnavailable => "UNAVAILABLE",
+        | FaultKind::UpstreamUnavailable
+        | FaultKind::StoreUnavailable => "UNAVAILABLE",
         FaultKind::Internal => "INTERNAL",
     }
 }

@@ -10,9 +10,9 @@
 
 use std::borrow::Cow;
 
-use super::emit::Emit;
 use super::loose::{Loose, LooseCount, filled};
 use crate::chat::{Reasoning, Signature, Text, seal};
+use crate::wire::emit::Emit;
 use crate::wire::read::object;
 
 /// The origin of OpenRouter's entries.

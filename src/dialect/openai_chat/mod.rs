@@ -3,7 +3,6 @@
 
 mod calls;
 mod detail;
-mod emit;
 mod flavor;
 mod loose;
 mod read_answer;

@@ -184,8 +184,8 @@ impl Choice {
 
     pub(super) fn message(&mut self, message: Message<'_>, out: &mut Out<'_, '_, '_>) {
         self.reasoning(
-            &message.reasoning_content,
-            &message.reasoning,
+            message.reasoning_content.as_ref(),
+            message.reasoning.as_ref(),
             message.reasoning_details,
             out,
         );
@@ -276,8 +276,8 @@ impl Choice {
     /// Three fields say the same; the entries say most.
     pub(super) fn reasoning(
         &mut self,
-        content: &Option<Loose<'_>>,
-        reasoning: &Option<Loose<'_>>,
+        content: Option<&Loose<'_>>,
+        reasoning: Option<&Loose<'_>>,
         details: Option<Items<Detail<'_>>>,
         out: &mut Out<'_, '_, '_>,
     ) {
@@ -393,14 +393,7 @@ impl Choice {
             Some((mime, data)) => (Some(Text::Owned(mime)), Source::Base64(Text::Owned(data))),
             None => (None, Source::Url(url)),
         };
-        let part = out.open(Open::Media(Media {
-            kind: MediaKind::Image,
-            mime,
-            source,
-            name: None,
-            detail: None,
-            transcript: None,
-        }));
+        let part = out.open(Open::Media(Media::new(MediaKind::Image, mime, source)));
         out.close(part);
     }
 
@@ -413,14 +406,11 @@ impl Choice {
             part
         } else {
             self.hush(out);
-            let part = out.open(Open::Media(Media {
-                kind: MediaKind::Audio,
-                mime: None,
-                source: Source::Base64(Text::default()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }));
+            let part = out.open(Open::Media(Media::new(
+                MediaKind::Audio,
+                None,
+                Source::Base64(Text::default()),
+            )));
             self.saying = Saying::Audio(part);
             part
         };

@@ -1,8 +1,8 @@
 //! Reads images, audio, video and files of messages.
 
-use super::read_request::{unknown, wrong};
 use crate::base::Fault;
 use crate::chat::{Loss, Media, MediaKind, Source, Text};
+use crate::dialect::openai::read::{unknown, wrong};
 use crate::wire::read::{Str, object};
 
 object! {
@@ -105,17 +105,6 @@ fn data_url(url: Text<'_>) -> Result<Option<(Option<Text<'_>>, Text<'_>)>, Text<
     Ok(Some((mime, data)))
 }
 
-fn media<'a>(kind: MediaKind, mime: Option<Text<'a>>, source: Source<'a>) -> Media<'a> {
-    Media {
-        kind,
-        mime,
-        source,
-        name: None,
-        detail: None,
-        transcript: None,
-    }
-}
-
 /// An image or a video by its URL.
 pub(super) fn linked<'a>(
     written: UrlObject<'a>,
@@ -135,8 +124,8 @@ pub(super) fn linked<'a>(
         .filter(|url| !url.is_empty())
         .ok_or_else(expected)?;
     let mut media = match data_url(url) {
-        Err(url) => media(kind, None, Source::Url(url)),
-        Ok(Some((mime, data))) => media(kind, mime, Source::Base64(data)),
+        Err(url) => Media::new(kind, None, Source::Url(url)),
+        Ok(Some((mime, data))) => Media::new(kind, mime, Source::Base64(data)),
         Ok(None) => return Err(expected()),
     };
     media.detail = written.detail.map(|Str(text)| text);
@@ -158,11 +147,14 @@ pub(super) fn read_audio<'a>(written: AudioWritten<'a>, path: &str) -> Result<Me
         "pcm16" | "pcm" => Text::Borrowed("audio/pcm"),
         other => Text::Owned(format!("audio/{other}")),
     };
-    let data = match data_url(data) {
-        Err(data) | Ok(Some((_, data))) => data,
-        Ok(None) => return Err(missing("data", "base64 is expected.")),
+    let (Err(data) | Ok(Some((_, data)))) = data_url(data) else {
+        return Err(missing("data", "base64 is expected."));
     };
-    Ok(media(MediaKind::Audio, Some(mime), Source::Base64(data)))
+    Ok(Media::new(
+        MediaKind::Audio,
+        Some(mime),
+        Source::Base64(data),
+    ))
 }
 
 pub(super) fn read_file<'a>(written: FileWritten<'a>, path: &str) -> Result<Media<'a>, Fault> {
@@ -171,7 +163,7 @@ pub(super) fn read_file<'a>(written: FileWritten<'a>, path: &str) -> Result<Medi
         (Some(Str(data)), _) => match data_url(data) {
             Ok(Some((mime, data))) => {
                 let kind = kind_of(mime.as_deref());
-                media(kind, mime, Source::Base64(data))
+                Media::new(kind, mime, Source::Base64(data))
             }
             Ok(None) => {
                 return Err(wrong(
@@ -181,15 +173,15 @@ pub(super) fn read_file<'a>(written: FileWritten<'a>, path: &str) -> Result<Medi
             }
             // OpenRouter takes a URL here, too.
             Err(url) if url.starts_with("http://") || url.starts_with("https://") => {
-                media(MediaKind::Document, None, Source::Url(url))
+                Media::new(MediaKind::Document, None, Source::Url(url))
             }
-            Err(data) => media(
+            Err(data) => Media::new(
                 MediaKind::Document,
                 Some(Text::Borrowed(mime_of(name.as_deref()))),
                 Source::Base64(data),
             ),
         },
-        (None, Some(Str(id))) => media(MediaKind::Document, None, Source::File(id)),
+        (None, Some(Str(id))) => Media::new(MediaKind::Document, None, Source::File(id)),
         (None, None) => return Err(wrong(path, "'file_data' or 'file_id' is expected in it.")),
     };
     media.name = name;

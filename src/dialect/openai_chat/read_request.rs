@@ -7,10 +7,9 @@ use serde_json::value::RawValue;
 use super::read_tools::{self, FunctionWritten, ToolWritten};
 use super::read_turns::{self, CacheWritten, Message};
 use crate::base::{Fault, FaultKind};
-use crate::chat::{
-    Depth, Effort, Format, Json, Logprobs, Loss, Request, ServiceTier, Text, Thinking,
-};
-use crate::wire::read::{Count, List, Str, object, whole};
+use crate::chat::{Depth, Format, Json, Logprobs, Loss, Request, ServiceTier, Text, Thinking};
+use crate::dialect::openai::read::{self, numeric, unknown, wrong};
+use crate::wire::read::{Count, List, Str, object};
 
 object! {
     struct Body<'a> {
@@ -132,43 +131,8 @@ object! {
     }
 }
 
-/// A request that is wrong: where, and what to write instead.
-pub(super) fn wrong(param: impl Into<String>, what: &str) -> Fault {
-    let param = param.into();
-    Fault::new(
-        FaultKind::InvalidRequest,
-        format!("'{param}' is wrong: {what}"),
-    )
-    .param(param)
-}
-
-/// Unknown fields change nothing that is known of.
-pub(super) fn unknown(prefix: &str, names: &[Text<'_>], losses: &mut Vec<Loss>) {
-    losses.extend(
-        names
-            .iter()
-            .map(|name| Loss::cosmetic(format!("{prefix}{name}"))),
-    );
-}
-
-/// A number as it is written.
-fn numeric<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<Option<Json<'a>>, Fault> {
-    let Some(raw) = raw else { return Ok(None) };
-    match raw.get().as_bytes().first() {
-        Some(b'0'..=b'9' | b'-') => Ok(Some(Json::Borrowed(raw))),
-        Some(_) | None => Err(wrong(param, "a number is expected.")),
-    }
-}
-
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Fault> {
-    let mut body: Body<'_> = whole(body).map_err(|(path, what)| {
-        let message = if path == "." {
-            format!("The body is wrong: {what}.")
-        } else {
-            format!("'{path}' is wrong: {what}.")
-        };
-        Fault::new(FaultKind::InvalidRequest, message).param(path)
-    })?;
+    let mut body: Body<'_> = read::body(body)?;
     let mut request = Request::default();
     let losses = &mut request.losses;
     unknown("", &body.unknown, losses);
@@ -290,29 +254,9 @@ fn output<'a>(body: &mut Body<'a>, request: &mut Request<'a>) {
     if let Some(usage) = &body.usage {
         request.include_usage |= usage.include.unwrap_or(false);
     }
-    request.service_tier =
-        body.service_tier
-            .take()
-            .and_then(|tier| match &*tier.to_ascii_lowercase() {
-                "auto" => Some(ServiceTier::Auto),
-                "default" | "standard" | "on_demand" => Some(ServiceTier::Standard),
-                "flex" => Some(ServiceTier::Flex),
-                "priority" | "fast" => Some(ServiceTier::Priority),
-                _ => {
-                    losses.push(Loss::cosmetic("service_tier"));
-                    None
-                }
-            });
-    request.user = match (body.safety_identifier.take(), body.user.take()) {
-        (Some(Str(id)), Some(Str(user))) => {
-            if id != user {
-                losses.push(Loss::cosmetic("user"));
-            }
-            Some(id)
-        }
-        (Some(Str(one)), None) | (None, Some(Str(one))) => Some(one),
-        (None, None) => None,
-    };
+    let also = [("on_demand", ServiceTier::Standard)];
+    request.service_tier = read::service_tier(body.service_tier.take(), &also, losses);
+    request.user = read::user(body.safety_identifier.take(), body.user.take(), losses);
     request.verbosity = body.verbosity.take().map(|Str(text)| text);
     request.cache = body
         .cache_control
@@ -355,23 +299,11 @@ fn output<'a>(body: &mut Body<'a>, request: &mut Request<'a>) {
 }
 
 fn effort(word: &str, param: &str) -> Result<Depth, Fault> {
-    Ok(match word {
-        "none" => Depth::Off,
-        "minimal" => Depth::Effort(Effort::Minimal),
-        "low" => Depth::Effort(Effort::Low),
-        "medium" => Depth::Effort(Effort::Medium),
-        "high" => Depth::Effort(Effort::High),
-        "xhigh" => Depth::Effort(Effort::XHigh),
-        "max" => Depth::Effort(Effort::Max),
+    match word {
         // Groq's word for what the model does by itself.
-        "default" | "auto" => Depth::Dynamic,
-        _ => {
-            return Err(wrong(
-                param,
-                "'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max' is expected.",
-            ));
-        }
-    })
+        "default" => Ok(Depth::Dynamic),
+        word => read::effort(word, param),
+    }
 }
 
 fn thinking(body: &Body<'_>, losses: &mut Vec<Loss>) -> Result<Option<Thinking>, Fault> {
@@ -444,144 +376,4 @@ fn read_format<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::{Hosted, Severity, Tool};
-
-    fn read(fields: &str) -> Request<'_> {
-        read_request(fields.as_bytes()).unwrap_or_else(|fault| panic!("{fields}: {fault:?}"))
-    }
-
-    fn with(fields: &str) -> String {
-        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{fields}}}"#)
-    }
-
-    #[test]
-    fn numbers_keep_their_spelling() {
-        let body = with(r#""temperature":1.50e+2,"seed":12345678901234567890123,"top_k":5.0"#);
-        let request = read(&body);
-        assert_eq!(
-            request.temperature.map(|n| n.get().to_owned()).as_deref(),
-            Some("1.50e+2")
-        );
-        assert_eq!(
-            request.seed.map(|n| n.get().to_owned()).as_deref(),
-            Some("12345678901234567890123")
-        );
-        assert!(request.losses.is_empty());
-    }
-
-    #[test]
-    fn reasoning_is_understood_in_each_spelling() {
-        for (fields, depth, show) in [
-            (r#""reasoning_effort":"none""#, Some(Depth::Off), None),
-            (
-                r#""reasoning_effort":"xhigh""#,
-                Some(Depth::Effort(Effort::XHigh)),
-                None,
-            ),
-            (
-                r#""reasoning":{"effort":"low","exclude":true}"#,
-                Some(Depth::Effort(Effort::Low)),
-                Some(false),
-            ),
-            (
-                r#""reasoning":{"max_tokens":2000}"#,
-                Some(Depth::Budget(2000)),
-                None,
-            ),
-            (
-                r#""reasoning":{"enabled":true}"#,
-                Some(Depth::Dynamic),
-                None,
-            ),
-            (r#""reasoning":{"enabled":false}"#, Some(Depth::Off), None),
-            (
-                r#""thinking":{"type":"enabled","budget_tokens":1024}"#,
-                Some(Depth::Budget(1024)),
-                None,
-            ),
-            (r#""thinking":{"type":"disabled"}"#, Some(Depth::Off), None),
-            (r#""include_reasoning":true"#, None, Some(true)),
-        ] {
-            let body = with(fields);
-            assert_eq!(
-                read(&body).thinking,
-                Some(Thinking { depth, show }),
-                "{fields}"
-            );
-        }
-        assert_eq!(read(&with(r#""reasoning_effort":null"#)).thinking, None);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (body, param) in [
-            (r#"{"model":"m"}"#.to_owned(), "messages"),
-            (r#"{"messages":[]}"#.to_owned(), "messages"),
-            (with(r#""n":0"#), "n"),
-            (with(r#""temperature":"hot""#), "temperature"),
-            (with(r#""top_logprobs":2"#), "top_logprobs"),
-            (with(r#""reasoning_effort":"huge""#), "reasoning_effort"),
-            (
-                with(r#""response_format":{"type":"json_schema"}"#),
-                "response_format.json_schema.schema",
-            ),
-            (with(r#""max_tokens":-5"#), "max_tokens"),
-            (with(r#""tool_choice":"perhaps""#), "tool_choice"),
-            (
-                r#"{"messages":[{"role":"user","content":[{"type":"text","text":5}]}]}"#.to_owned(),
-                "messages[0].content[0].text",
-            ),
-        ] {
-            let fault = read_request(body.as_bytes()).expect_err(&body);
-            assert_eq!(
-                fault.param.as_deref(),
-                Some(param),
-                "{body}: {}",
-                fault.message
-            );
-            assert_eq!(fault.kind, FaultKind::InvalidRequest);
-        }
-    }
-
-    #[test]
-    fn unknown_fields_are_named_and_harmless() {
-        let body = with(
-            r#""logit_bias":{"1":2},"provider":{},"stream_options":{"include_usage":true,"x":1}"#,
-        );
-        let request = read(&body);
-        assert!(request.include_usage);
-        let paths: Vec<&str> = request.losses.iter().map(|loss| &*loss.path).collect();
-        assert_eq!(paths, ["logit_bias", "provider", "stream_options.x"]);
-        assert!(
-            request
-                .losses
-                .iter()
-                .all(|loss| loss.severity == Severity::Cosmetic)
-        );
-    }
-
-    #[test]
-    fn searching_is_a_hosted_tool_however_it_is_asked_for() {
-        for fields in [
-            r#""web_search_options":{}"#,
-            r#""plugins":[{"id":"web"}]"#,
-            r#""tools":[{"type":"openrouter:web_search"}]"#,
-            r#""tools":[{"type":"web_search"}]"#,
-        ] {
-            let body = with(fields);
-            let request = read(&body);
-            assert!(
-                matches!(
-                    request.tools[..],
-                    [Tool::Hosted {
-                        kind: Hosted::WebSearch,
-                        ..
-                    }]
-                ),
-                "{fields}"
-            );
-        }
-    }
-}
+mod tests;

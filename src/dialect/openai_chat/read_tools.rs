@@ -2,10 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::read_request::{Plugin, unknown, wrong};
+use super::read_request::Plugin;
 use super::read_turns::{CacheWritten, mark};
 use crate::base::Fault;
 use crate::chat::{Function, Hosted, Json, Loss, Text, Tool, ToolChoice};
+use crate::dialect::openai::read::{unknown, with_grammar, wrong};
 use crate::wire::read::{Count, Str, object};
 
 object! {
@@ -196,13 +197,8 @@ fn custom<'a>(
         .and_then(|format| format.grammar)
         .and_then(|grammar| Some((grammar.syntax?, grammar.definition?)));
     if let Some((Str(syntax), Str(definition))) = grammar {
-        // No other provider holds a model to a grammar, but a model can be told of it.
         losses.push(Loss::cosmetic(format!("{path}.custom.format")));
-        let said = description.take().unwrap_or_default();
-        let gap = if said.is_empty() { "" } else { "\n\n" };
-        description = Some(Text::Owned(format!(
-            "{said}{gap}The input must follow this {syntax} grammar:\n{definition}"
-        )));
+        description = with_grammar(description, &syntax, &definition);
     }
     Ok(Function {
         name,

@@ -8,12 +8,12 @@ use super::loose::{Items, Said};
 use super::read_media::{
     AudioWritten, FileWritten, UrlObject, UrlWritten, linked, read_audio, read_file,
 };
-use super::read_request::{unknown, wrong};
 use crate::base::Fault;
 use crate::chat::{
     CacheMark, Loss, MediaKind, Part, PartKind, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult, Turn, seal,
 };
+use crate::dialect::openai::read::{unknown, wrong};
 use crate::wire::read::{Content, Str, object};
 
 object! {
@@ -463,5 +463,4 @@ fn function_call<'a>(
 }
 
 #[cfg(test)]
-#[path = "read_turns_tests.rs"]
 mod tests;

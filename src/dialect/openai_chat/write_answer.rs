@@ -2,7 +2,6 @@
 //! (<https://platform.openai.com/docs/api-reference/chat/object>), and the pieces that streams have in common with it.
 
 use super::detail::{self, Told};
-use super::emit::{Emit, number, string};
 use crate::base::{Ids, Usage};
 use crate::chat::answer::Choice;
 use crate::chat::event::TokenLogprob;
@@ -11,6 +10,7 @@ use crate::chat::{
     seal,
 };
 use crate::dialect::translate::Echo;
+use crate::wire::emit::{Emit, number, string};
 
 pub fn write_answer(answer: &Answer, echo: &mut Echo) -> Vec<u8> {
     let mut body = Vec::with_capacity(1024);

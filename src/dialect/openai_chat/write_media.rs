@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::emit::{Emit, string};
 use super::flavor::Target;
 use super::write_request::cache_control;
 use crate::chat::{CacheMark, Loss, Media, MediaKind, Source};
+use crate::wire::emit::{Emit, string};
 
 pub(super) fn text_part(list: &mut Emit<'_>, text: &str, mark: Option<CacheMark>) {
     let mut out = list.nested_item();

@@ -1,15 +1,15 @@
 //! Writes a request for a provider of this protocol. What the provider's flavor has no field for becomes a loss.
 
 use super::ReasoningField;
-use super::emit::{Emit, string};
 use super::flavor::{Target, WebSearch};
 use super::write_turns;
 use crate::base::Fault;
 use crate::chat::{
-    CacheMark, Depth, Effort, Format, Function, Hosted, Loss, Request, ServiceTier, Thinking, Tool,
-    ToolChoice,
+    CacheMark, Depth, Effort, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
 };
+use crate::dialect::openai::write::{effort_word, tier_word};
 use crate::dialect::translate::Rendered;
+use crate::wire::emit::{Emit, string};
 
 pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
     let mut losses = Vec::new();
@@ -242,17 +242,6 @@ fn format(out: &mut Emit<'_>, request: &Request<'_>) {
     }
 }
 
-fn effort_word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        // More models know this word than know `max`.
-        Effort::XHigh | Effort::Max => "xhigh",
-    }
-}
-
 fn thinking(
     out: &mut Emit<'_>,
     request: &Request<'_>,
@@ -362,15 +351,7 @@ fn sampling(
 fn output(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
     let flavor = target.flavor;
     match request.service_tier {
-        Some(tier) if flavor.service_tier => out.text(
-            "service_tier",
-            match tier {
-                ServiceTier::Auto => "auto",
-                ServiceTier::Standard => "default",
-                ServiceTier::Flex => "flex",
-                ServiceTier::Priority => "priority",
-            },
-        ),
+        Some(tier) if flavor.service_tier => out.text("service_tier", tier_word(tier)),
         Some(_) => losses.push(Loss::cosmetic("service_tier")),
         None => {}
     }
@@ -450,157 +431,6 @@ fn modalities(
             config.end();
         } else {
             losses.push(Loss::cosmetic("image_config"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::flavor::tests::{COMPATIBLE, OPENAI, OPENROUTER};
-    use super::super::flavor::{Flavor, Target};
-    use super::super::read_request;
-    use super::*;
-    use crate::chat::Severity;
-
-    fn target(flavor: &'static Flavor, reasons: bool) -> Target<'static> {
-        Target {
-            model: "gpt-x",
-            flavor,
-            reasons,
-        }
-    }
-
-    fn rendered(fields: &str, target: &Target<'_>) -> (String, Vec<Loss>) {
-        let body =
-            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
-        let request = read_request(body.as_bytes()).unwrap_or_else(|f| panic!("{fields}: {f:?}"));
-        let rendered = write_request(&request, target).expect("written");
-        let text = String::from_utf8(rendered.body).expect("text");
-        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        (text, rendered.losses)
-    }
-
-    fn fields_of(text: &str) -> &str {
-        text.strip_prefix(r#"{"model":"gpt-x","messages":[{"role":"user","content":"x"}]"#)
-            .and_then(|rest| rest.strip_suffix('}'))
-            .map_or(text, |rest| rest.trim_start_matches(','))
-    }
-
-    #[test]
-    fn what_has_a_field_stays_as_it_was_written() {
-        for fields in [
-            r#""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"b":1.50e+2,"a":{}},"strict":true}}],"tool_choice":"required","parallel_tool_calls":false"#,
-            r#""tools":[{"type":"custom","custom":{"name":"c","description":"d"}}],"tool_choice":{"type":"custom","custom":{"name":"c"}}"#,
-            r#""tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}"#,
-            r#""response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{"type":"object"},"strict":true}}"#,
-            r#""response_format":{"type":"json_object"}"#,
-            r#""max_completion_tokens":5,"temperature":0.70,"top_p":0.1,"presence_penalty":-1,"frequency_penalty":0.5,"seed":12345678901234567890123,"stop":["a","b"],"n":2,"logprobs":true,"top_logprobs":3"#,
-            r#""service_tier":"flex","user":"u","verbosity":"low","modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"},"stream":true,"stream_options":{"include_usage":true}"#,
-            r#""web_search_options":{}"#,
-        ] {
-            let (text, losses) = rendered(fields, &target(&OPENAI, false));
-            assert_eq!(fields_of(&text), fields);
-            assert!(losses.is_empty(), "{losses:?}");
-        }
-    }
-
-    #[test]
-    fn reasoning_is_asked_for_in_the_words_of_each() {
-        for (asked, openai, openrouter) in [
-            (
-                r#""reasoning_effort":"none""#,
-                r#""reasoning_effort":"none""#,
-                r#""reasoning":{"effort":"none"}"#,
-            ),
-            (
-                r#""reasoning_effort":"max""#,
-                r#""reasoning_effort":"xhigh""#,
-                r#""reasoning":{"effort":"xhigh"}"#,
-            ),
-            (
-                r#""reasoning":{"max_tokens":8000}"#,
-                r#""reasoning_effort":"medium""#,
-                r#""reasoning":{"max_tokens":8000}"#,
-            ),
-            (
-                r#""reasoning":{"enabled":true}"#,
-                "",
-                r#""reasoning":{"enabled":true}"#,
-            ),
-            (
-                r#""reasoning":{"exclude":true}"#,
-                "",
-                r#""reasoning":{"exclude":true}"#,
-            ),
-        ] {
-            let (text, _) = rendered(asked, &target(&OPENAI, true));
-            assert_eq!(fields_of(&text), openai);
-            let (text, _) = rendered(asked, &target(&OPENROUTER, false));
-            assert_eq!(fields_of(&text), openrouter);
-        }
-        let (text, losses) = rendered(r#""reasoning_effort":"low""#, &target(&OPENAI, false));
-        assert_eq!(fields_of(&text), "");
-        assert_eq!(losses, [Loss::cosmetic("reasoning_effort")]);
-    }
-
-    #[test]
-    fn a_reasoning_model_takes_no_sampling() {
-        let (text, losses) = rendered(
-            r#""temperature":0.5,"top_p":1,"max_tokens":9"#,
-            &target(&OPENAI, true),
-        );
-        assert_eq!(fields_of(&text), r#""max_completion_tokens":9,"top_p":1"#);
-        assert_eq!(losses, [Loss::cosmetic("temperature")]);
-    }
-
-    #[test]
-    fn a_choice_among_some_leaves_out_the_others_where_it_cannot_be_said() {
-        let asked = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],
-            "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#;
-        let (text, losses) = rendered(asked, &target(&COMPATIBLE, false));
-        assert_eq!(
-            fields_of(&text),
-            r#""tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required""#
-        );
-        assert!(losses.is_empty());
-    }
-
-    #[test]
-    fn a_free_form_tool_becomes_a_function_of_one_text() {
-        let (text, _) = rendered(
-            r#""tools":[{"type":"custom","custom":{"name":"c"}}]"#,
-            &target(&COMPATIBLE, false),
-        );
-        assert!(
-            text.contains(r#""function":{"name":"c","parameters":{"type":"object""#),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn what_would_change_the_answer_is_refused() {
-        for (fields, flavor, path) in [
-            (r#""n":2"#, &OPENROUTER, "n"),
-            (r#""modalities":["image","text"]"#, &OPENAI, "modalities"),
-            (
-                r#""web_search_options":{}"#,
-                &COMPATIBLE,
-                "web_search_options",
-            ),
-            (
-                r#""tools":[{"type":"code_interpreter"}]"#,
-                &OPENAI,
-                "code_interpreter",
-            ),
-            (r#""stop":["1","2","3","4","5"]"#, &OPENAI, "stop"),
-        ] {
-            let (_, losses) = rendered(fields, &target(flavor, false));
-            let meant: Vec<&str> = losses
-                .iter()
-                .filter(|loss| loss.severity == Severity::Meaning)
-                .map(|loss| &*loss.path)
-                .collect();
-            assert_eq!(meant, [path]);
         }
     }
 }

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::detail::{self, DETAILS};
-use super::emit::Emit;
 use super::flavor::{Flavor, History, Target};
 use super::write_media::{media_part, plain, text_part};
 use super::write_request::cache_control;
@@ -16,6 +15,7 @@ use crate::chat::{
     CacheMark, Loss, Media, MediaKind, Part, PartKind, Reasoning, Request, Role, Source, ToolCall,
     ToolResult, Turn,
 };
+use crate::wire::emit::Emit;
 
 pub(super) fn messages(
     out: &mut Emit<'_>,
@@ -456,7 +456,3 @@ fn content(
     }
     list.end();
 }
-
-#[cfg(test)]
-#[path = "write_turns_tests.rs"]
-mod tests;

@@ -1,6 +1,5 @@
 //! `OpenAI` Responses (<https://platform.openai.com/docs/api-reference/responses>).
 
-mod emit;
 mod names;
 mod read_answer;
 mod read_item;
@@ -10,9 +9,13 @@ mod read_request;
 mod read_tools;
 mod repeat;
 mod samples;
+pub mod state;
+pub mod stored;
 mod thought;
 mod write_answer;
+mod write_item;
 mod write_items;
+mod write_parts;
 mod write_request;
 mod write_response;
 mod write_stream;
@@ -22,7 +25,7 @@ mod laws;
 
 pub use read_answer::Reader;
 pub use read_request::read_request;
-pub use repeat::Repeat;
+pub use repeat::{Repeat, Settled};
 pub use samples::SAMPLES;
 pub use thought::{compaction, read_compaction};
 pub use write_answer::{output_items, write_answer, write_answer_with};

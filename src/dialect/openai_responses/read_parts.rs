@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::read_request::{missing, unknown};
 use crate::base::Fault;
 use crate::chat::{CacheMark, Citation, Loss, Media, MediaKind, Part, PartKind, Source, Text};
+use crate::dialect::openai::read::{missing, unknown};
 use crate::wire::read::{Count, Lenient, List, Str, object};
 
 object! {
@@ -139,17 +139,6 @@ fn source(url: Text<'_>) -> (Option<Text<'_>>, Source<'_>) {
     (mime, Source::Base64(behind(url, at)))
 }
 
-fn media<'a>(kind: MediaKind, mime: Option<Text<'a>>, source: Source<'a>) -> Media<'a> {
-    Media {
-        kind,
-        mime,
-        source,
-        name: None,
-        detail: None,
-        transcript: None,
-    }
-}
-
 /// `None`: it was lost, and is told so.
 pub(super) fn part<'a>(
     mut written: PartWritten<'a>,
@@ -196,7 +185,7 @@ pub(super) fn part<'a>(
             };
             PartKind::Media(Media {
                 detail,
-                ..media(MediaKind::Image, mime, source)
+                ..Media::new(MediaKind::Image, mime, source)
             })
         }
         "input_file" | "file" => PartKind::Media(file(written, path)?),
@@ -212,7 +201,7 @@ pub(super) fn part<'a>(
                 "mp3" => Text::Borrowed("audio/mpeg"),
                 format => Text::Owned(format!("audio/{format}")),
             });
-            PartKind::Media(media(MediaKind::Audio, mime, Source::Base64(data)))
+            PartKind::Media(Media::new(MediaKind::Audio, mime, Source::Base64(data)))
         }
         "input_video" | "video_url" => {
             let url = written.video_url.and_then(|urls| urls.0.into_iter().next());
@@ -223,7 +212,7 @@ pub(super) fn part<'a>(
                 ));
             };
             let (mime, source) = source(url);
-            PartKind::Media(media(MediaKind::Video, mime, source))
+            PartKind::Media(Media::new(MediaKind::Video, mime, source))
         }
         other => {
             losses.push(Loss::meaning(
@@ -264,7 +253,7 @@ fn file<'a>(written: PartWritten<'a>, path: &str) -> Result<Media<'a>, Fault> {
     };
     Ok(Media {
         name,
-        ..media(kind, mime, source)
+        ..Media::new(kind, mime, source)
     })
 }
 

@@ -9,9 +9,9 @@ use super::read_items::Reading;
 use super::read_tools;
 use crate::base::{Fault, FaultKind};
 use crate::chat::{
-    Depth, Effort, Format, Json, Logprobs, Loss, Part, Request, Role, ServiceTier, Text, Thinking,
-    Tool, Turn,
+    Format, Json, Logprobs, Loss, Part, Request, Role, ServiceTier, Thinking, Tool, Turn,
 };
+use crate::dialect::openai::read::{self, effort, missing, numeric, unknown, wrong};
 use crate::wire::read::{Content, Count, Str, object, whole};
 
 object! {
@@ -80,24 +80,6 @@ object! {
     }
 }
 
-pub(super) fn wrong(param: impl Into<String>, what: &str) -> Fault {
-    let param = param.into();
-    Fault::new(
-        FaultKind::InvalidRequest,
-        format!("'{param}' is wrong: {what}"),
-    )
-    .param(param)
-}
-
-pub(super) fn missing(param: impl Into<String>, what: &str) -> Fault {
-    let param = param.into();
-    Fault::new(
-        FaultKind::InvalidRequest,
-        format!("'{param}' is missing: {what}"),
-    )
-    .param(param)
-}
-
 /// Reads what stands at `path`.
 pub(super) fn inner<'a, T: Deserialize<'a>>(raw: &'a RawValue, path: &str) -> Result<T, Fault> {
     whole(raw.get().as_bytes()).map_err(|(at, what)| {
@@ -110,32 +92,8 @@ pub(super) fn inner<'a, T: Deserialize<'a>>(raw: &'a RawValue, path: &str) -> Re
     })
 }
 
-pub(super) fn unknown(prefix: &str, names: &[Text<'_>], losses: &mut Vec<Loss>) {
-    losses.extend(
-        names
-            .iter()
-            .map(|name| Loss::cosmetic(format!("{prefix}{name}"))),
-    );
-}
-
-/// A number as it is written.
-fn numeric<'a>(raw: Option<&'a RawValue>, param: &str) -> Result<Option<Json<'a>>, Fault> {
-    let Some(raw) = raw else { return Ok(None) };
-    match raw.get().as_bytes().first() {
-        Some(b'0'..=b'9' | b'-') => Ok(Some(Json::Borrowed(raw))),
-        Some(_) | None => Err(wrong(param, "a number is expected.")),
-    }
-}
-
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Fault> {
-    let mut body: Body<'_> = whole(body).map_err(|(path, what)| {
-        let message = if path == "." {
-            format!("The body is wrong: {what}.")
-        } else {
-            format!("'{path}' is wrong: {what}.")
-        };
-        Fault::new(FaultKind::InvalidRequest, message).param(path)
-    })?;
+    let mut body: Body<'_> = read::body(body)?;
     let mut request = Request::default();
     unknown("", &body.unknown, &mut request.losses);
     state(&body, &mut request.losses);
@@ -306,7 +264,10 @@ fn output<'a>(body: &mut Body<'a>, request: &mut Request<'a>) -> Result<(), Faul
     request.include_usage = true;
     if let Some(reasoning) = body.reasoning.take() {
         unknown("reasoning.", &reasoning.unknown, losses);
-        let depth = reasoning.effort.map(|word| effort(&word)).transpose()?;
+        let depth = reasoning
+            .effort
+            .map(|word| effort(&word, "reasoning.effort"))
+            .transpose()?;
         let shown = reasoning.summary.or(reasoning.generate_summary);
         let show = shown.map(|word| &*word != "none");
         if depth.is_some() || show.is_some() {
@@ -321,49 +282,10 @@ fn output<'a>(body: &mut Body<'a>, request: &mut Request<'a>) -> Result<(), Faul
             request.format = Some(read_format(format)?);
         }
     }
-    request.service_tier =
-        body.service_tier
-            .take()
-            .and_then(|tier| match &*tier.to_ascii_lowercase() {
-                "auto" => Some(ServiceTier::Auto),
-                "default" | "standard" => Some(ServiceTier::Standard),
-                "flex" => Some(ServiceTier::Flex),
-                "priority" | "fast" | "ultrafast" => Some(ServiceTier::Priority),
-                _ => {
-                    losses.push(Loss::cosmetic("service_tier"));
-                    None
-                }
-            });
-    request.user = match (body.safety_identifier.take(), body.user.take()) {
-        (Some(Str(id)), Some(Str(user))) => {
-            if id != user {
-                losses.push(Loss::cosmetic("user"));
-            }
-            Some(id)
-        }
-        (Some(Str(one)), None) | (None, Some(Str(one))) => Some(one),
-        (None, None) => None,
-    };
+    let also = [("ultrafast", ServiceTier::Priority)];
+    request.service_tier = read::service_tier(body.service_tier.take(), &also, losses);
+    request.user = read::user(body.safety_identifier.take(), body.user.take(), losses);
     Ok(())
-}
-
-fn effort(word: &str) -> Result<Depth, Fault> {
-    Ok(match word {
-        "none" => Depth::Off,
-        "minimal" => Depth::Effort(Effort::Minimal),
-        "low" => Depth::Effort(Effort::Low),
-        "medium" => Depth::Effort(Effort::Medium),
-        "high" => Depth::Effort(Effort::High),
-        "xhigh" => Depth::Effort(Effort::XHigh),
-        "max" => Depth::Effort(Effort::Max),
-        "auto" => Depth::Dynamic,
-        _ => {
-            return Err(wrong(
-                "reasoning.effort",
-                "'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max' is expected.",
-            ));
-        }
-    })
 }
 
 fn read_format(written: FormatWritten<'_>) -> Result<Format<'_>, Fault> {
@@ -388,120 +310,4 @@ fn read_format(written: FormatWritten<'_>) -> Result<Format<'_>, Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::Severity;
-
-    fn with(fields: &str) -> String {
-        format!(r#"{{"model":"m","input":"x",{fields}}}"#)
-    }
-
-    fn read(body: &str) -> Request<'_> {
-        read_request(body.as_bytes()).unwrap_or_else(|fault| panic!("{body}: {fault:?}"))
-    }
-
-    #[test]
-    fn a_text_is_a_message_of_the_user_behind_the_instructions() {
-        let body =
-            with(r#""instructions":"be brief","temperature":1.50e+2,"max_output_tokens":20"#);
-        let request = read(&body);
-        assert_eq!(
-            request
-                .turns
-                .iter()
-                .map(|turn| turn.role)
-                .collect::<Vec<_>>(),
-            [Role::System, Role::User]
-        );
-        assert_eq!(request.turns[0].parts[0].as_text(), Some("be brief"));
-        assert_eq!(
-            request.temperature.map(|n| n.get().to_owned()).as_deref(),
-            Some("1.50e+2")
-        );
-        assert_eq!(request.max_tokens, Some(20));
-        assert!(request.losses.is_empty());
-    }
-
-    #[test]
-    fn what_is_asked_of_reasoning_and_text_is_read() {
-        let body = with(
-            r#""reasoning":{"effort":"xhigh","summary":"auto"},"text":{"verbosity":"low","format":{"type":"json_schema","name":"n","schema":{"b":1,"a":2},"strict":true}},"include":["reasoning.encrypted_content","message.output_text.logprobs"],"top_logprobs":3"#,
-        );
-        let request = read(&body);
-        assert_eq!(
-            request.thinking,
-            Some(Thinking {
-                depth: Some(Depth::Effort(Effort::XHigh)),
-                show: Some(true)
-            })
-        );
-        assert_eq!(request.verbosity.as_deref(), Some("low"));
-        assert_eq!(request.logprobs, Some(Logprobs { top: Some(3) }));
-        let Some(Format::JsonSchema { schema, strict, .. }) = &request.format else {
-            panic!("no schema");
-        };
-        assert_eq!((schema.get(), *strict), (r#"{"b":1,"a":2}"#, Some(true)));
-    }
-
-    #[test]
-    fn what_is_held_elsewhere_is_refused_by_name() {
-        for (fields, path) in [
-            (r#""previous_response_id":"resp_1""#, "previous_response_id"),
-            (r#""conversation":{"id":"conv_1"}"#, "conversation"),
-            (r#""background":true"#, "background"),
-            (r#""prompt":{"id":"pmpt_1"}"#, "prompt"),
-        ] {
-            let body = with(fields);
-            let request = read(&body);
-            assert_eq!(request.losses.len(), 1);
-            assert_eq!(
-                (&*request.losses[0].path, request.losses[0].severity),
-                (path, Severity::Meaning)
-            );
-        }
-        let body = with(
-            r#""previous_response_id":null,"background":false,"store":false,"truncation":"disabled","metadata":{"a":"b"}"#,
-        );
-        assert!(read(&body).losses.is_empty());
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (body, param) in [
-            (r#"{"model":"m"}"#.to_owned(), "input"),
-            (r#"{"input":[]}"#.to_owned(), "input"),
-            (with(r#""reasoning":{"effort":"huge"}"#), "reasoning.effort"),
-            (with(r#""text":{"format":{"type":"json_schema"}}"#), "text.format.schema"),
-            (with(r#""temperature":"hot""#), "temperature"),
-            (with(r#""max_output_tokens":-5"#), "max_output_tokens"),
-            (with(r#""tool_choice":"perhaps""#), "tool_choice"),
-            (r#"{"input":[{"role":"user","content":[{"type":"input_text","text":5}]}]}"#.to_owned(), "input[0].content[0].text"),
-            (r#"{"input":[{"role":"user","content":"x"},{"type":"item_reference","id":"msg_1"}]}"#.to_owned(), "input[1]"),
-            (r#"{"input":[{"type":"function_call","name":"f","arguments":"{}"}]}"#.to_owned(), "input[0].call_id"),
-            (r#"{"input":[{"type":"function_call_output","call_id":"c"}]}"#.to_owned(), "input[0].output"),
-            (with(r#""tools":[{"type":"function"}]"#), "tools[0].name"),
-        ] {
-            let fault = read_request(body.as_bytes()).expect_err(&body);
-            assert_eq!(fault.param.as_deref(), Some(param), "{body}: {}", fault.message);
-            assert_eq!(fault.kind, FaultKind::InvalidRequest);
-        }
-    }
-
-    #[test]
-    fn unknown_fields_are_named_and_harmless() {
-        let body =
-            with(r#""client_metadata":{},"reasoning":{"context":"auto"},"prompt_cache_key":"k""#);
-        let request = read(&body);
-        let paths: Vec<&str> = request.losses.iter().map(|loss| &*loss.path).collect();
-        assert_eq!(
-            paths,
-            ["client_metadata", "prompt_cache_key", "reasoning.context"]
-        );
-        assert!(
-            request
-                .losses
-                .iter()
-                .all(|loss| loss.severity == Severity::Cosmetic)
-        );
-    }
-}
+mod tests;

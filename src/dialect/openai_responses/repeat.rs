@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::emit::Emit;
 use super::names::flat;
 use super::thought::Members;
+use crate::wire::emit::Emit;
 use crate::wire::read::{Lenient, Str, object};
 
 object! {
@@ -69,6 +69,15 @@ pub struct Repeat {
     pub namespaces: Vec<(String, String, String)>,
 }
 
+/// What is settled of a response before its provider is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    pub response_id: Option<String>,
+    pub previous: Option<String>,
+    pub conversation: Option<String>,
+    pub background: bool,
+}
+
 impl Default for Repeat {
     /// Of a request that says nothing.
     fn default() -> Self {
@@ -80,6 +89,15 @@ impl Repeat {
     /// `body`: a request that has been read, so that it is known to be right.
     pub fn of(body: &[u8]) -> Self {
         Self::new(&serde_json::from_slice(body).unwrap_or_default())
+    }
+
+    #[must_use]
+    pub fn settled(mut self, settled: &Settled) -> Self {
+        self.response_id.clone_from(&settled.response_id);
+        self.previous_response_id.clone_from(&settled.previous);
+        self.conversation.clone_from(&settled.conversation);
+        self.background = settled.background;
+        self
     }
 
     fn new(body: &Body<'_>) -> Self {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ORIGIN;
-use super::emit::{Emit, string};
 use crate::chat::{Reasoning, Signature, Text, seal};
+use crate::wire::emit::{Emit, string};
 use crate::wire::read::{Lenient, Str, object};
 
 /// The origin of a seal with a note in it: no protocol's.

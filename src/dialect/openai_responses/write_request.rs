@@ -1,14 +1,16 @@
 //! Writes a request for a provider of this protocol. Nothing is kept there: the whole conversation goes with each request,
 //! with the encrypted reasoning that its maker asks for.
 
-use super::emit::{Emit, string};
-use super::names::Names;
+use super::names::RULE;
 use super::write_items;
 use crate::base::Fault;
 use crate::chat::{
-    Depth, Effort, Format, Function, Hosted, Loss, Request, ServiceTier, Thinking, Tool, ToolChoice,
+    Depth, Effort, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
 };
+use crate::dialect::names::Names;
+use crate::dialect::openai::write::{effort_word, tier_word};
 use crate::dialect::translate::Rendered;
+use crate::wire::emit::{Emit, string};
 
 /// What a platform says of the model.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +26,7 @@ const FEWEST_TOKENS: u64 = 16;
 pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
     let mut losses = Vec::new();
     let mut body = Vec::with_capacity(1024);
-    let names = Names::of(request);
+    let names = Names::of(request, &RULE);
     let mut out = Emit::object(&mut body);
     out.text("model", target.model);
     write_items::conversation(&mut out, request, &names, &mut losses);
@@ -93,7 +95,7 @@ fn max_uses(out: &mut Emit<'_>, request: &Request<'_>, losses: &mut Vec<Loss>) {
 
 fn function(mut out: Emit<'_>, f: &Function<'_>, names: &Names) {
     out.text("type", if f.custom { "custom" } else { "function" });
-    out.text("name", names.sent(&f.name));
+    out.text("name", &names.sent(&f.name));
     out.text_if("description", f.description.as_deref());
     if !f.custom {
         match &f.parameters {
@@ -180,7 +182,7 @@ fn tool_choice(out: &mut Emit<'_>, choice: &ToolChoice<'_>, request: &Request<'_
             out.text("type", kind);
         } else {
             out.text("type", if custom { "custom" } else { "function" });
-            out.text("name", names.sent(name));
+            out.text("name", &names.sent(name));
         }
         out.end();
     };
@@ -248,17 +250,6 @@ fn text(out: &mut Emit<'_>, request: &Request<'_>) {
     }
     text.text_if("verbosity", request.verbosity.as_deref());
     text.end();
-}
-
-fn effort_word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        // More models know this word than know `max`.
-        Effort::XHigh | Effort::Max => "xhigh",
-    }
 }
 
 fn thinking(
@@ -345,15 +336,7 @@ fn sampling(
 
 fn output(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses: &mut Vec<Loss>) {
     if let Some(tier) = request.service_tier {
-        out.text(
-            "service_tier",
-            match tier {
-                ServiceTier::Auto => "auto",
-                ServiceTier::Standard => "default",
-                ServiceTier::Flex => "flex",
-                ServiceTier::Priority => "priority",
-            },
-        );
+        out.text("service_tier", tier_word(tier));
     }
     out.text_if("user", request.user.as_deref());
     if request.cache.is_some() {
@@ -387,100 +370,4 @@ fn output(out: &mut Emit<'_>, request: &Request<'_>, target: &Target<'_>, losses
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::{Json, Severity};
-    use crate::dialect::openai_responses::read_request;
-    use serde_json::value::RawValue;
-
-    fn written(request: &Request<'_>, reasons: bool) -> (String, Vec<Loss>) {
-        let target = Target {
-            model: "gpt-x",
-            reasons,
-        };
-        let rendered = write_request(request, &target).expect("written");
-        let text = String::from_utf8(rendered.body).expect("text");
-        serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        (text, rendered.losses)
-    }
-
-    #[test]
-    fn what_has_a_field_stays_as_it_was_written() {
-        for fields in [
-            r#""tools":[{"type":"function","name":"f","description":"d","parameters":{"b":1.50e+2,"a":{}},"strict":true}],"tool_choice":"required","parallel_tool_calls":false,"store":false"#,
-            r#""tools":[{"type":"custom","name":"c","description":"d"}],"tool_choice":{"type":"custom","name":"c"},"store":false"#,
-            r#""tools":[{"type":"web_search","filters":{"allowed_domains":["a.com"]}},{"type":"code_interpreter","container":{"type":"auto"}}],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"web_search"}]},"store":false"#,
-            r#""text":{"format":{"type":"json_schema","name":"n","description":"d","schema":{"type":"object"},"strict":true},"verbosity":"low"},"store":false"#,
-            r#""max_output_tokens":50,"temperature":0.70,"top_p":0.1,"top_logprobs":2,"service_tier":"flex","user":"u","store":false,"include":["message.output_text.logprobs"],"stream":true"#,
-        ] {
-            let head = r#"{"model":"gpt-x","input":[{"role":"user","content":[{"type":"input_text","text":"x"}]}],"#;
-            let body = format!("{head}{fields}}}");
-            let request = read_request(body.as_bytes()).expect("valid");
-            let (text, losses) = written(&request, false);
-            assert_eq!(text, body);
-            assert!(losses.is_empty(), "{losses:?}");
-        }
-    }
-
-    #[test]
-    fn a_reasoning_model_is_asked_for_what_it_can_read_again() {
-        let body = r#"{"input":"x","reasoning":{"effort":"low","summary":"detailed"},"temperature":0.5,"max_output_tokens":3}"#;
-        let request = read_request(body.as_bytes()).expect("valid");
-        let (text, losses) = written(&request, true);
-        assert!(text.ends_with(
-            r#""reasoning":{"effort":"low","summary":"auto"},"max_output_tokens":16,"store":false,"include":["reasoning.encrypted_content"]}"#
-        ), "{text}");
-        assert_eq!(
-            losses,
-            [Loss::cosmetic("max_tokens"), Loss::cosmetic("temperature")]
-        );
-        let (text, losses) = written(&request, false);
-        assert!(!text.contains("effort"));
-        assert_eq!(
-            losses,
-            [
-                Loss::cosmetic("reasoning_effort"),
-                Loss::cosmetic("max_tokens")
-            ]
-        );
-    }
-
-    #[test]
-    fn strictness_is_never_added() {
-        let body = r#"{"input":"x","tools":[{"type":"function","name":"f"}]}"#;
-        let request = read_request(body.as_bytes()).expect("valid");
-        let (text, _) = written(&request, false);
-        assert!(
-            text.contains(r#""parameters":{"type":"object","properties":{}},"strict":false"#),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn what_would_change_the_answer_is_refused() {
-        let raw = |text: &str| Json::Owned(RawValue::from_string(text.to_owned()).expect("JSON"));
-        let request = Request {
-            n: Some(2),
-            stop: vec!["x".into()],
-            modalities: vec!["audio".into()],
-            seed: Some(raw("5")),
-            tools: vec![Tool::Hosted {
-                kind: Hosted::WebFetch,
-                name: "web_fetch".into(),
-                allowed_domains: Vec::new(),
-                blocked_domains: Vec::new(),
-                max_uses: None,
-            }],
-            ..Request::default()
-        };
-        let (text, losses) = written(&request, false);
-        assert!(text.contains(r#""tools":[],"#), "{text}");
-        let meant: Vec<&str> = losses
-            .iter()
-            .filter(|loss| loss.severity == Severity::Meaning)
-            .map(|loss| &*loss.path)
-            .collect();
-        assert_eq!(meant, ["web_fetch", "stop", "n", "modalities"]);
-        assert!(losses.contains(&Loss::cosmetic("seed")));
-    }
-}
+mod tests;

@@ -1,16 +1,20 @@
 //! The response that holds the items: at the start of a stream, at its end, and in the place of one.
 
-use super::emit::Emit;
 use super::thought::{self, Owner};
-use super::write_answer::{Body, Thought, incomplete, write_usage};
+use super::write_answer::{incomplete, write_usage};
+use super::write_item::{Body, Thought};
 use super::write_stream::{Writer, end};
 use crate::base::{Fault, FaultKind};
+use crate::wire::emit::Emit;
 
 impl Writer {
     /// The response as it stands: after its end, what a client that does not stream gets.
     pub fn response(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
-        self.write_response(&mut out, self.status(), None);
+        match &self.error {
+            Some(error) => self.write_response(&mut out, "failed", Some(error)),
+            None => self.write_response(&mut out, self.status(), None),
+        }
         out
     }
 
@@ -36,6 +40,7 @@ impl Writer {
         self.head("response.failed", out);
         out.extend_from_slice(b",\"response\":");
         self.write_response(out, "failed", Some(&error));
+        self.error = Some(error);
         end(out);
     }
 

@@ -64,7 +64,7 @@ class Stand:
         config = self.folder / "torouter.toml"
         config.write_text(
             f'[server]\nlisten = ["127.0.0.1:{self.port}"]\nadmin = "127.0.0.1:{self.admin}"\ndrain_timeout = "1s"\n'
-            '[log]\nformat = "text"\nrequests = false\n'
+            '[store]\nurl = "sqlite::memory:"\n[log]\nformat = "text"\nrequests = false\n'
             + "".join(self.channels)
             + f"[[groups]]\nname = \"all\"\nchannels = {names}\n"
             + f'[[keys]]\nname = "stand"\ngroup = "all"\nsecret = {{ value = "{SECRET}" }}\n'

@@ -65,10 +65,6 @@ enum Kind {
     },
 }
 
-fn own(text: Text<'_>) -> Text<'static> {
-    Text::Owned(text.into_owned())
-}
-
 impl Writer {
     pub fn new(echo: Echo) -> Self {
         Self {
@@ -195,19 +191,7 @@ impl Writer {
             },
             Open::Media(media) => Kind::Media {
                 data: Vec::new(),
-                media: Media {
-                    kind: media.kind,
-                    mime: media.mime.map(own),
-                    source: match media.source {
-                        Source::Base64(text) => Source::Base64(own(text)),
-                        Source::Url(text) => Source::Url(own(text)),
-                        Source::Plain(text) => Source::Plain(own(text)),
-                        Source::File(text) => Source::File(own(text)),
-                    },
-                    name: None,
-                    detail: None,
-                    transcript: media.transcript.map(own),
-                },
+                media: media.into_owned(),
             },
         };
         self.live.push(Live {
@@ -255,16 +239,8 @@ impl Writer {
                 }
             }
             Delta::Arguments(text) => live.text.push_str(&text),
-            Delta::Signature(more) => match &mut live.signature {
-                Some(signature) => signature.data.to_mut().push_str(&more.data),
-                None => live.signature = Some(more.into_owned()),
-            },
-            Delta::Citation(citation) => live.citations.push(Citation {
-                url: citation.url.map(own),
-                title: citation.title.map(own),
-                quote: citation.quote.map(own),
-                ..citation
-            }),
+            Delta::Signature(more) => Signature::join(&mut live.signature, more),
+            Delta::Citation(citation) => live.citations.push(citation.into_owned()),
             Delta::Data(piece) => {
                 if let Kind::Media { data, .. } = &mut live.kind {
                     data.push(piece.into_owned());

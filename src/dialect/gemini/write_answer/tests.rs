@@ -328,14 +328,11 @@ fn googles_own_signatures_stand_raw() {
 #[test]
 fn sources_media_refusals_and_logprobs_are_carried() {
     let image = |source: &'static str| {
-        Open::Media(Media {
-            kind: MediaKind::Image,
-            mime: Some("image/png".into()),
-            source: Source::Base64(source.into()),
-            name: None,
-            detail: None,
-            transcript: None,
-        })
+        Open::Media(Media::new(
+            MediaKind::Image,
+            Some("image/png".into()),
+            Source::Base64(source.into()),
+        ))
     };
     let cite = |url: &'static str, span| {
         delta(

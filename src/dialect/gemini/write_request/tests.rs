@@ -221,14 +221,13 @@ fn reasoning_goes_back_to_its_maker_only() {
 fn images_in_results_go_inside_or_beside_by_generation() {
     let turns = || {
         let mut with_image = result("1", "see", false);
-        with_image.content.push(Part::new(PartKind::Media(Media {
-            kind: MediaKind::Image,
-            mime: Some("image/png".into()),
-            source: Source::Base64("AAAA".into()),
-            name: None,
-            detail: None,
-            transcript: None,
-        })));
+        with_image
+            .content
+            .push(Part::new(PartKind::Media(Media::new(
+                MediaKind::Image,
+                Some("image/png".into()),
+                Source::Base64("AAAA".into()),
+            ))));
         vec![
             user("a"),
             Turn::new(Role::Assistant, vec![call("1", "f", "[1]")]),
@@ -534,16 +533,7 @@ fn tools_choices_and_names_are_what_gemini_takes() {
 
 #[test]
 fn media_without_a_home_are_refused_and_urls_told_by_their_ending() {
-    let media = |kind, source| {
-        Part::new(PartKind::Media(Media {
-            kind,
-            mime: None,
-            source,
-            name: None,
-            detail: None,
-            transcript: None,
-        }))
-    };
+    let media = |kind, source| Part::new(PartKind::Media(Media::new(kind, None, source)));
     let (body, losses) = rendered(
         &request(vec![Turn::new(
             Role::User,

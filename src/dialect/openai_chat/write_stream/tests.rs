@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::base::Ids;
 use crate::chat::event::{Number, TokenLogprob};
-use crate::chat::{Fold, Json, Media, Reasoning, StopReason};
+use crate::chat::{Delta, Fold, Json, Media, MediaKind, Open, Reasoning, Source, StopReason};
 use crate::dialect::openai_chat::{Reader, read_request, write_answer};
 
 /// As `accumulate_delta` of openai-python does it
@@ -269,28 +269,22 @@ fn everything() -> Vec<Event<'static>> {
         close(7),
         open(
             8,
-            Open::Media(Media {
-                kind: MediaKind::Image,
-                mime: Some("image/png".into()),
-                source: Source::Base64("".into()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }),
+            Open::Media(Media::new(
+                MediaKind::Image,
+                Some("image/png".into()),
+                Source::Base64("".into()),
+            )),
         ),
         delta(8, Delta::Data("AA==".into())),
         delta(8, Delta::Data("AA==".into())),
         close(8),
         open(
             9,
-            Open::Media(Media {
-                kind: MediaKind::Audio,
-                mime: None,
-                source: Source::Base64("".into()),
-                name: None,
-                detail: None,
-                transcript: None,
-            }),
+            Open::Media(Media::new(
+                MediaKind::Audio,
+                None,
+                Source::Base64("".into()),
+            )),
         ),
         delta(9, Delta::Data("AAAA".into())),
         text(9, "hi"),
@@ -463,9 +457,9 @@ fn usage_comes_only_where_it_was_asked_for() {
             ..echo()
         });
         let mut out = Vec::new();
-        events
-            .iter()
-            .for_each(|event| writer.event(event.clone(), &mut out));
+        for event in &events {
+            writer.event(event.clone(), &mut out);
+        }
         String::from_utf8(out).expect("text")
     };
     assert!(!written(false).contains("usage"));

@@ -1,13 +1,15 @@
-//! Writes JSON by appending: the order of fields is that of the calls, and raw pieces stay as they are.
+//! Writes JSON by appending: no tree is built, the order of fields is that of the calls, and raw pieces stay as they are.
+
+use serde_json::value::RawValue;
 
 /// Appends a text as a JSON string.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+pub fn string(out: &mut Vec<u8>, text: &str) {
     // Writing to a vector does not fail, and a text is always JSON.
     let _ = serde_json::to_writer(out, text);
 }
 
 /// Appends a whole number.
-pub(super) fn number(out: &mut Vec<u8>, mut n: u64) {
+pub fn number(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0_u8; 20];
     let mut at = digits.len();
     loop {
@@ -23,14 +25,14 @@ pub(super) fn number(out: &mut Vec<u8>, mut n: u64) {
 
 /// An object or a list that is being written. It is closed by `end`.
 #[derive(Debug)]
-pub(super) struct Emit<'o> {
-    pub(super) out: &'o mut Vec<u8>,
+pub struct Emit<'o> {
+    pub out: &'o mut Vec<u8>,
     begun: bool,
     end: u8,
 }
 
 impl<'o> Emit<'o> {
-    pub(super) fn object(out: &'o mut Vec<u8>) -> Self {
+    pub fn object(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self {
             out,
@@ -39,7 +41,7 @@ impl<'o> Emit<'o> {
         }
     }
 
-    pub(super) fn list(out: &'o mut Vec<u8>) -> Self {
+    pub fn list(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
         Self {
             out,
@@ -49,7 +51,7 @@ impl<'o> Emit<'o> {
     }
 
     /// Where the next element of a list is to be written.
-    pub(super) fn item(&mut self) -> &mut Vec<u8> {
+    pub fn item(&mut self) -> &mut Vec<u8> {
         if self.begun {
             self.out.push(b',');
         }
@@ -58,7 +60,7 @@ impl<'o> Emit<'o> {
     }
 
     /// Where the value of this field is to be written. The name needs no escapes.
-    pub(super) fn key(&mut self, name: &str) -> &mut Vec<u8> {
+    pub fn key(&mut self, name: &str) -> &mut Vec<u8> {
         let out = self.item();
         out.push(b'"');
         out.extend_from_slice(name.as_bytes());
@@ -66,42 +68,48 @@ impl<'o> Emit<'o> {
         out
     }
 
-    pub(super) fn text(&mut self, name: &str, text: &str) {
+    pub fn text(&mut self, name: &str, text: &str) {
         string(self.key(name), text);
     }
 
-    pub(super) fn text_if(&mut self, name: &str, text: Option<&str>) {
+    pub fn text_if(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
         }
     }
 
-    pub(super) fn count(&mut self, name: &str, n: u64) {
+    pub fn count(&mut self, name: &str, n: u64) {
         number(self.key(name), n);
     }
 
-    pub(super) fn yes(&mut self, name: &str, yes: bool) {
+    pub fn yes(&mut self, name: &str, yes: bool) {
         self.literal(name, if yes { "true" } else { "false" });
     }
 
     /// A field whose value is JSON already.
-    pub(super) fn literal(&mut self, name: &str, json: &str) {
+    pub fn literal(&mut self, name: &str, json: &str) {
         self.key(name).extend_from_slice(json.as_bytes());
     }
 
-    pub(super) fn nested(&mut self, name: &str) -> Emit<'_> {
+    pub fn raw_if(&mut self, name: &str, raw: Option<&RawValue>) {
+        if let Some(raw) = raw {
+            self.literal(name, raw.get());
+        }
+    }
+
+    pub fn nested(&mut self, name: &str) -> Emit<'_> {
         Emit::object(self.key(name))
     }
 
-    pub(super) fn nested_list(&mut self, name: &str) -> Emit<'_> {
+    pub fn nested_list(&mut self, name: &str) -> Emit<'_> {
         Emit::list(self.key(name))
     }
 
-    pub(super) fn nested_item(&mut self) -> Emit<'_> {
+    pub fn nested_item(&mut self) -> Emit<'_> {
         Emit::object(self.item())
     }
 
-    pub(super) fn end(self) {
+    pub fn end(self) {
         self.out.push(self.end);
     }
 }

@@ -1,0 +1,8 @@
+//! The store, on each database that it can be in: the same cases, then what only one of them can suffer.
+
+mod cases;
+mod conversations;
+mod place;
+mod postgres;
+mod sqlite;
+mod suite;
