@@ -47,6 +47,7 @@ pub fn request(dialect: Dialect, data: &[u8]) {
         ("responses", Target::OpenAiResponses(target))
     });
     for (name, target) in platforms.chain(responses) {
+        let target = target.suited(&request);
         let Ok(rendered) = target.write_request_for(&request, Some(dialect)) else {
             continue;
         };

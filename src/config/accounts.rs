@@ -9,6 +9,7 @@ use super::sections::network;
 use super::source::Report;
 use super::{Channel, Group, Health, Key, Member, Timeouts, values};
 use crate::base::clock::parse_rfc3339;
+use crate::dialect::Operation;
 use crate::platform::{self, Platform};
 
 /// Things with the offset at which their name stands.
@@ -114,6 +115,7 @@ fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<C
         headers: headers(t, report),
         ask_usage: t.boolean("ask_usage", true, report),
         fetch_media: t.boolean("fetch_media", false, report),
+        responses_only: responses_only(t, platform, report),
         health: health(t, report),
         name,
         platform: platform.unwrap_or(platform::by_name("openai")?),
@@ -143,6 +145,39 @@ fn model_map(t: &mut Table<'_, '_>, report: &mut Report) -> Vec<(String, String)
         }
     }
     map
+}
+
+/// Models that only `/v1/responses` has; without the setting those that the platform is known for.
+fn responses_only(
+    t: &mut Table<'_, '_>,
+    platform: Option<&'static Platform>,
+    report: &mut Report,
+) -> Vec<String> {
+    let at = t.at;
+    let written = t.list("responses_only", "a model id or glob", report, |m| {
+        (!m.is_empty()).then(|| m.to_owned())
+    });
+    match (written, platform) {
+        (Some(globs), Some(platform))
+            if !globs.is_empty() && !(platform.serves)(Operation::Responses) =>
+        {
+            report.mistake(
+                at,
+                format!(
+                    "{}.responses_only: platform {:?} has no /v1/responses; leave it out",
+                    t.path, platform.name
+                ),
+            );
+            Vec::new()
+        }
+        (Some(globs), _) => globs,
+        (None, Some(platform)) => platform
+            .responses_only
+            .iter()
+            .map(|&glob| glob.to_owned())
+            .collect(),
+        (None, None) => Vec::new(),
+    }
 }
 
 fn base_url(

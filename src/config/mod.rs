@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 
-use crate::base::Secret;
+use crate::base::{Secret, glob};
+use crate::dialect::translate::Target;
 use crate::platform::Platform;
 
 pub use source::Report;
@@ -95,7 +96,27 @@ pub struct Channel {
     pub ask_usage: bool,
     /// Media that a client names by URL may be fetched for a provider that takes none.
     pub fetch_media: bool,
+    /// Globs of the provider's models that have no Chat Completions.
+    pub responses_only: Vec<String>,
     pub health: Health,
+}
+
+impl Channel {
+    /// Does the provider answer for this model of its on the Responses API only?
+    pub fn is_responses_only(&self, model: &str) -> bool {
+        self.responses_only
+            .iter()
+            .any(|pattern| glob::matches(pattern, model))
+    }
+
+    /// How a request of another protocol is to be written for this model of the provider's.
+    pub fn target<'a>(&self, model: &'a str) -> Target<'a> {
+        if self.is_responses_only(model) {
+            self.platform.responses_target(model)
+        } else {
+            self.platform.target(model)
+        }
+    }
 }
 
 /// Where a channel's provider is.

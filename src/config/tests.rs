@@ -38,6 +38,48 @@ fn a_good_config_resolves_names_and_defaults() {
 }
 
 #[test]
+fn models_without_chat_are_those_of_the_platform_unless_the_channel_says() {
+    let with = |line: &str| GOOD.replace("models = [", &format!("{line}\nmodels = ["));
+    let only = |text: &str, model: &str| {
+        let (config, report) = parse("t.toml", text);
+        assert_eq!(report.mistakes(), "");
+        config.expect("valid").channels[0].is_responses_only(model)
+    };
+    for model in [
+        "o1-pro",
+        "o3-pro-2025-06-10",
+        "gpt-5-pro",
+        "gpt-5.2-pro",
+        "gpt-5.1-codex-max",
+        "codex-mini-latest",
+        "o4-mini-deep-research",
+        "computer-use-preview",
+    ] {
+        assert!(only(GOOD, model), "{model}");
+    }
+    for model in [
+        "gpt-5",
+        "gpt-5-mini",
+        "gpt-5.2-chat-latest",
+        "o3",
+        "gpt-4o-search-preview",
+    ] {
+        assert!(!only(GOOD, model), "{model}");
+    }
+    assert!(only(&with("responses_only = [\"new-*\"]"), "new-1"));
+    assert!(!only(&with("responses_only = []"), "o1-pro"));
+    let gemini = with("responses_only = [\"x\"]").replace("\"openai\"", "\"gemini\"");
+    let (_, report) = parse("t.toml", &gemini);
+    assert!(
+        report
+            .mistakes()
+            .contains("responses_only: platform \"gemini\" has no /v1/responses"),
+        "{}",
+        report.mistakes()
+    );
+}
+
+#[test]
 fn every_mistake_is_told_with_its_place() {
     let text = r#"[server]
 listen = ["nowhere"]

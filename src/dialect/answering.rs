@@ -148,6 +148,7 @@ fn render_chat(question: &Question<'_>, target: &Target<'_>) -> Result<Rendering
             put_in(&mut turn.parts, question.fetched);
         }
     }
+    let target = target.suited(&request);
     let mut rendered = target.write_request_for(&request, Some(client))?;
     let ids = Ids::random();
     let echo = Echo {

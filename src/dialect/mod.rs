@@ -6,6 +6,7 @@ pub mod anthropic;
 pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;
+mod hosted;
 pub mod images;
 pub mod models;
 mod names;

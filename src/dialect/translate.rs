@@ -4,7 +4,7 @@
 use crate::base::{Fault, FaultKind, Ids};
 use crate::chat::{Answer, Event, Loss, MediaKind, Request, Severity, Tool};
 
-use super::{Dialect, Operation, anthropic, gemini, openai_chat, openai_responses};
+use super::{Dialect, Operation, anthropic, gemini, hosted, openai_chat, openai_responses};
 
 /// What a platform says of the protocol and the model that a request is to be written for.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,11 @@ impl Target<'_> {
         request: &Request<'_>,
         client: Option<Dialect>,
     ) -> Result<Rendered, Fault> {
+        let fitted = hosted::fit(request, self);
+        let (request, unfit) = match &fitted {
+            Some((request, losses)) => (request, &losses[..]),
+            None => (request, &[][..]),
+        };
         let mut rendered = match self {
             Self::OpenAiChat(target) => openai_chat::write_request(request, target)?,
             Self::OpenAiResponses(target) => openai_responses::write_request(request, target)?,
@@ -100,7 +105,8 @@ impl Target<'_> {
                 loss.path = spelled.into();
             }
         }
-        rendered.losses.splice(0..0, request.losses.iter().cloned());
+        let before = request.losses.iter().chain(unfit).cloned();
+        rendered.losses.splice(0..0, before);
         match rendered
             .losses
             .iter()
@@ -236,6 +242,10 @@ pub fn parameter_label(path: &str) -> &'static str {
             plain.push(c);
         }
     }
+    // Kinds of tools have dates behind them.
+    if plain.starts_with(SEARCH) {
+        return SEARCH;
+    }
     let known = [
         openai_chat::SAMPLES,
         openai_responses::SAMPLES,
@@ -250,6 +260,8 @@ pub fn parameter_label(path: &str) -> &'static str {
         .find(|name| *name == plain)
         .unwrap_or("other")
 }
+
+const SEARCH: &str = "tools[].web_search";
 
 /// What writers call what they cannot express.
 const COMMON: [&str; 37] = [

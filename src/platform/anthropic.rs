@@ -21,6 +21,7 @@ pub static PLATFORM: Platform = Platform {
     reason,
     default_header: Some(("anthropic-version", "2023-06-01")),
     target,
+    responses_only: &[],
 };
 
 fn serves(operation: Operation) -> bool {

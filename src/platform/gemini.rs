@@ -21,6 +21,7 @@ pub static PLATFORM: Platform = Platform {
     reason,
     default_header: None,
     target,
+    responses_only: &[],
 };
 
 fn serves(operation: Operation) -> bool {

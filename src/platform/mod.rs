@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use crate::base::Fault;
 use crate::dialect::answering::{self, Counterpart};
 use crate::dialect::translate::Target;
-use crate::dialect::{Endpoint, Operation, Peek};
+use crate::dialect::{Endpoint, Operation, Peek, openai_responses};
 use crate::wire::edit::Edit;
 
 /// What the gateway must know of a provider to speak to it.
@@ -44,6 +44,8 @@ pub struct Platform {
     pub default_header: Option<(&'static str, &'static str)>,
     /// How a request of another protocol is to be written for a model of this platform.
     pub target: for<'a> fn(&'a str) -> Target<'a>,
+    /// Models that it has on the Responses API only, as globs, where the config does not say.
+    pub responses_only: &'static [&'static str],
 }
 
 /// How a channel's credential is sent.
@@ -87,6 +89,14 @@ impl Platform {
     /// How a request is to be written for this model.
     pub fn target<'a>(&self, model: &'a str) -> Target<'a> {
         (self.target)(model)
+    }
+
+    /// The same for a model that it has on the Responses API only.
+    pub fn responses_target<'a>(&self, model: &'a str) -> Target<'a> {
+        Target::OpenAiResponses(openai_responses::Target {
+            model,
+            reasons: openai::is_reasoning_model(model),
+        })
     }
 
     /// The id without a prefix that names this provider.

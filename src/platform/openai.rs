@@ -21,9 +21,10 @@ pub static PLATFORM: Platform = Platform {
     reason,
     default_header: None,
     target,
+    responses_only: RESPONSES_ONLY,
 };
 
-static FLAVOR: Flavor = Flavor {
+const PLAIN: Flavor = Flavor {
     reasoning: ReasoningField::Effort,
     refuses_effort: true,
     max_tokens: "max_completion_tokens",
@@ -39,7 +40,7 @@ static FLAVOR: Flavor = Flavor {
     audio_output: true,
     custom_tools: true,
     allowed_tools: true,
-    web_search: WebSearch::Options,
+    web_search: WebSearch::Responses,
     top_k: false,
     n: true,
     verbosity: true,
@@ -47,6 +48,27 @@ static FLAVOR: Flavor = Flavor {
     stops: 4,
     longest_id: 40,
 };
+
+static FLAVOR: Flavor = PLAIN;
+
+/// Of the models that search in each answer, and have no other API
+/// (<https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat>).
+static SEARCHING: Flavor = Flavor {
+    web_search: WebSearch::Options,
+    ..PLAIN
+};
+
+/// Models that only the Responses API has (<https://platform.openai.com/docs/models>). All of them are there, so that a
+/// pattern that takes in one too many costs nothing but what Chat alone has.
+const RESPONSES_ONLY: &[&str] = &[
+    "o1-pro*",
+    "o3-pro*",
+    "gpt-5-pro*",
+    "gpt-5.*-pro*",
+    "*codex*",
+    "*-deep-research*",
+    "computer-use-preview*",
+];
 
 /// Models that reason take no sampling parameters
 /// (<https://platform.openai.com/docs/guides/latest-model#parameter-compatibility>).
@@ -65,7 +87,11 @@ pub fn is_reasoning_model(model: &str) -> bool {
 fn target(model: &str) -> Target<'_> {
     Target::OpenAiChat(openai_chat::Target {
         model,
-        flavor: &FLAVOR,
+        flavor: if model.contains("-search-") {
+            &SEARCHING
+        } else {
+            &FLAVOR
+        },
         reasons: is_reasoning_model(model),
     })
 }

@@ -53,4 +53,5 @@ pub static PLATFORM: Platform = Platform {
     reason: openai::reason,
     default_header: None,
     target,
+    responses_only: &[],
 };

@@ -109,8 +109,11 @@ impl Attempt {
         server: &Server,
         settled: Option<&Settled>,
     ) -> std::result::Result<Made, Fault> {
-        let platform = claim.channel().config.platform;
-        if (platform.serves)(asked.operation) {
+        let channel = claim.channel();
+        // Its provider has this model on another API of its own only.
+        let is_elsewhere = asked.operation == Operation::Chat
+            && channel.config.is_responses_only(&route(channel, asked).0);
+        if (channel.config.platform.serves)(asked.operation) && !is_elsewhere {
             Self::verbatim(claim, asked, body).map(|attempt| Made::Attempt(Box::new(attempt)))
         } else {
             Self::translated(claim, asked, body, server, settled).await
@@ -145,7 +148,7 @@ impl Attempt {
             fetched: &[],
             settled,
         };
-        let target = platform.target(&model);
+        let target = channel.config.target(&model);
         let fetched;
         if (channel.config.fetch_media || server.fetch_media) && asked.operation.generates() {
             let urls = answering::foreign_urls(&question, &target);

@@ -18,6 +18,11 @@ pub(super) fn create(context: &Context<'_>) -> Result<Reply, Problem> {
         openrouter::check(items(&body, "messages"))?;
     }
     let chat = openai_read::read(context, &body)?;
+    if !router && is_elsewhere(&chat.ask.model) {
+        let message =
+            "This model is only supported in v1/responses and not in v1/chat/completions.";
+        return Err(Problem::new(404, message).param("model"));
+    }
     let say = answer::say(&chat.ask, context.steer);
     let owner = format!("{}/{}", context.voice.platform(), chat.ask.model);
     let mut usage = held(&context.sim.caches).by_itself(&owner, &chat.prompt);
@@ -46,6 +51,15 @@ pub(super) fn create(context: &Context<'_>) -> Result<Reply, Problem> {
     Ok(Reply::events(events, opening)
         .billed(&chat.ask.model, usage, reported)
         .paced(say.slow))
+}
+
+/// Models that the Responses API alone has.
+fn is_elsewhere(model: &str) -> bool {
+    let is_pro = |id: &str| id.starts_with("o1-pro") || id.starts_with("o3-pro");
+    is_pro(model)
+        || model.contains("codex")
+        || model.contains("-deep-research")
+        || (model.starts_with("gpt-5") && model.contains("-pro"))
 }
 
 fn tier(body: &Value) -> String {

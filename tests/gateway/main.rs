@@ -10,6 +10,7 @@ mod leaving;
 mod metering;
 mod odd_upstreams;
 mod recordings;
+mod responses_only;
 mod simulator;
 mod socket;
 mod stand;

@@ -6,8 +6,8 @@ use crate::http1::{Answer, Connection, request};
 use crate::stand::{Gateway, KEY, RawUpstream, Simulator, all_platforms, channel, eventually};
 
 /// A client's protocol: where it asks, how, and what its answers look like.
-struct Surface {
-    name: &'static str,
+pub struct Surface {
+    pub name: &'static str,
     path: fn(&str, bool) -> String,
     body: fn(&str, bool, &str) -> String,
     /// The text of a whole answer.
@@ -27,7 +27,7 @@ fn gemini_text(v: &Value) -> String {
     parts.iter().map(|p| string(&p["text"])).collect()
 }
 
-const SURFACES: [Surface; 3] = [
+pub const SURFACES: [Surface; 3] = [
     Surface {
         name: "openai",
         path: |_, _| "/v1/chat/completions".to_owned(),
@@ -76,7 +76,7 @@ impl Surface {
         self.say(gateway, model, stream, "Hello there")
     }
 
-    fn say(&self, gateway: &Gateway, model: &str, stream: bool, text: &str) -> Answer {
+    pub fn say(&self, gateway: &Gateway, model: &str, stream: bool, text: &str) -> Answer {
         let headers = [("x-api-key", KEY), ("anthropic-version", "2023-06-01")];
         let body = (self.body)(model, stream, text);
         gateway.send(
@@ -87,7 +87,7 @@ impl Surface {
         )
     }
 
-    fn text_of(&self, answer: &Answer, stream: bool) -> String {
+    pub fn text_of(&self, answer: &Answer, stream: bool) -> String {
         if stream {
             let text = answer.text();
             assert!(text.ends_with(self.end), "{}: {text}", self.name);
@@ -98,7 +98,7 @@ impl Surface {
     }
 }
 
-fn events(text: &str) -> Vec<Value> {
+pub fn events(text: &str) -> Vec<Value> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
         .collect()

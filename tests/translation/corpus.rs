@@ -71,6 +71,7 @@ fn read(folder: &Path, path: &Path) -> Option<Recording> {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let dialect = match file.api.as_str() {
         "chat" => Dialect::OpenAiChat,
+        "responses" => Dialect::OpenAiResponses,
         "messages" => Dialect::Anthropic,
         "generateContent" | "streamGenerateContent" => Dialect::Gemini,
         _ => return None,

@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::value::RawValue;
 
 use torouter::dialect::translate::Rendered;
-use torouter::dialect::{Dialect, anthropic, gemini, openai_chat};
+use torouter::dialect::{Dialect, anthropic, gemini, openai_chat, openai_responses};
 
-use crate::requests::{PLATFORMS, platform_dialect, write};
+use crate::requests::{PLATFORMS, is_verbatim, write};
 
 const INTRO: &str = "\
 # What is carried over
@@ -28,6 +28,30 @@ way to another protocol a parameter is
 
 What a platform takes may differ by model; this page was made with";
 
+const TOOLS: &str = "\
+`openai-responses` stands for models of `openai` that only its Responses API has (`responses_only` of the channel). A request for
+a tool that OpenAI runs (search, code) goes there too, whatever the model.
+
+## Tools that a provider runs
+
+Search (`web_search`, `web_search_options`, `web_search_20250305`, `googleSearch`), reading pages (`web_fetch`, `urlContext`) and running code
+(`code_interpreter`, `code_execution_20250825`, `codeExecution`) are carried to where they exist:
+
+| | openai | anthropic | gemini | openrouter | openai-compatible |
+|---|---|---|---|---|---|
+| search | yes | yes | without functions | yes | no |
+| reading pages | no | yes | without functions | no | no |
+| running code | yes | yes | without functions | no | no |
+
+Elsewhere the request is a 400 that names the tool, with one exception. **A search beside functions is an offer**: agents send one with
+every request. Where it cannot be had, or not beside functions, it is left out and named (`tools[].web_search`) in `x-torouter-dropped`. A
+search that is all that is offered, or that `tool_choice` demands, is never left out. `openai` can be made to use one tool among others; elsewhere
+such a demand is a 400.
+
+What was found comes with the answer's text and its citations, in the client's form; the provider's own steps (`server_tool_use` and its results,
+`web_search_call`, `toolCall`) do not. Code that Gemini ran stands in the text, with what it printed.
+";
+
 struct Surface {
     title: &'static str,
     dialect: Dialect,
@@ -35,13 +59,19 @@ struct Surface {
     samples: &'static [(&'static str, &'static str)],
 }
 
-fn surfaces() -> [Surface; 3] {
+fn surfaces() -> [Surface; 4] {
     [
         Surface {
             title: "OpenAI Chat",
             dialect: Dialect::OpenAiChat,
             base: r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#,
             samples: openai_chat::SAMPLES,
+        },
+        Surface {
+            title: "OpenAI Responses",
+            dialect: Dialect::OpenAiResponses,
+            base: r#"{"model":"m","input":[{"role":"user","content":"Hi"}]}"#,
+            samples: openai_responses::SAMPLES,
         },
         Surface {
             title: "Anthropic Messages",
@@ -134,7 +164,7 @@ fn fate(
 fn section(page: &mut String, surface: &Surface) {
     let platforms = PLATFORMS
         .into_iter()
-        .filter(|(platform, _)| platform_dialect(platform) != surface.dialect);
+        .filter(|(platform, _)| !is_verbatim(surface.dialect, platform));
     let platforms: Vec<_> = platforms.collect();
     let names: Vec<&str> = platforms.iter().map(|(name, _)| *name).collect();
     let _ = write!(
@@ -175,7 +205,7 @@ fn the_page_of_what_is_carried_is_that_of_the_code() {
         .iter()
         .map(|(platform, model)| format!("`{model}` ({platform})"))
         .collect();
-    let mut page = format!("{INTRO}\n{}.\n", models.join(", "));
+    let mut page = format!("{INTRO}\n{}.\n\n{TOOLS}", models.join(", "));
     for surface in surfaces() {
         section(&mut page, &surface);
     }

@@ -13,7 +13,12 @@ use crate::corpus::{Recorded, Recording};
 use crate::grammar::Grammar;
 
 /// The protocols that are translated.
-pub const DIALECTS: [Dialect; 3] = [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini];
+pub const DIALECTS: [Dialect; 4] = [
+    Dialect::OpenAiChat,
+    Dialect::OpenAiResponses,
+    Dialect::Anthropic,
+    Dialect::Gemini,
+];
 /// What the client asked for.
 pub const ASKED: &str = "asked-model";
 

@@ -2,29 +2,51 @@
 
 use torouter::base::Fault;
 use torouter::chat::Request;
-use torouter::dialect::Dialect;
-use torouter::dialect::translate::Rendered;
+use torouter::dialect::translate::{Rendered, Target};
+use torouter::dialect::{Dialect, Operation};
 use torouter::platform::by_name;
 
 use crate::schemas;
 
-/// Each platform, and a model that it serves.
-pub const PLATFORMS: [(&str, &str); 5] = [
+/// Each platform, and a model that it serves; one of them by its other API.
+pub const PLATFORMS: [(&str, &str); 6] = [
     ("openai", "gpt-5"),
+    (RESPONSES, "gpt-5-pro"),
     ("anthropic", "claude-sonnet-4-5"),
     ("gemini", "gemini-2.5-flash"),
     ("openrouter", "anthropic/claude-sonnet-4.5"),
     ("openai-compatible", "llama-3.3-70b"),
 ];
 
+/// `openai`, for its models that only the Responses API has.
+pub const RESPONSES: &str = "openai-responses";
+
+pub fn target<'a>(platform: &str, model: &'a str) -> Target<'a> {
+    if platform == RESPONSES {
+        return by_name("openai")
+            .expect("a platform")
+            .responses_target(model);
+    }
+    by_name(platform).expect("a platform").target(model)
+}
+
+/// Does a request of this protocol reach the platform as it came?
+pub fn is_verbatim(surface: Dialect, platform: &str) -> bool {
+    let operation = match surface {
+        Dialect::OpenAiResponses => Operation::Responses,
+        other => return other == platform_dialect(platform),
+    };
+    platform == RESPONSES || (by_name(platform).expect("a platform").serves)(operation)
+}
+
 pub fn platform_dialect(platform: &str) -> Dialect {
-    let platform = by_name(platform).expect("a platform");
-    platform.target("m").dialect()
+    target(platform, "m").dialect()
 }
 
 pub fn write(request: &Request<'_>, platform: &str, model: &str) -> Result<Rendered, Fault> {
-    let platform = by_name(platform).expect("a platform");
-    platform.target(model).write_request(request)
+    target(platform, model)
+        .suited(request)
+        .write_request(request)
 }
 
 /// `None`: the platform speaks the client's protocol, so that the body is passed on and not rendered. What is rendered
@@ -36,13 +58,16 @@ pub fn render(
     platform: &str,
     model: &str,
 ) -> Option<Result<Rendered, Fault>> {
-    let dialect = platform_dialect(platform);
-    if dialect == surface {
+    let target = target(platform, model);
+    if target.dialect() == surface {
         return None;
     }
-    let rendered = surface
-        .read_request(body, stream)
-        .and_then(|request| write(&request, platform, model));
+    let mut dialect = target.dialect();
+    let rendered = surface.read_request(body, stream).and_then(|request| {
+        let target = target.suited(&request);
+        dialect = target.dialect();
+        target.write_request(&request)
+    });
     if let Ok(rendered) = &rendered
         && platform != "openrouter"
         && platform != "openai-compatible"

@@ -65,7 +65,34 @@ fn newer(dialect: Dialect, schemas: &mut Value) {
             schemas["FunctionDeclaration"]["required"] = json!(["name"]);
             long(schemas);
         }
-        Dialect::OpenAiChat | Dialect::Anthropic | Dialect::OpenAiResponses => {}
+        Dialect::OpenAiResponses => {
+            // Forms of one item overlap: each is accepted by more than one description.
+            any_of(schemas);
+            // A message of the model's that was not kept there has neither id nor status; its own agent sends it so.
+            schemas["OutputMessage"]["required"] = json!(["type", "role", "content"]);
+            schemas["OutputTextContent"]["required"] = json!(["type", "text"]);
+            // It has a default: https://platform.openai.com/docs/guides/images-vision#specify-image-input-detail-level
+            schemas["InputImageContent"]["required"] = json!(["type"]);
+            // https://platform.openai.com/docs/guides/tools-web-search
+            let kinds = &mut schemas["ToolChoiceTypes"]["properties"]["type"]["enum"];
+            if let Some(kinds) = kinds.as_array_mut() {
+                kinds.push(json!("web_search"));
+            }
+        }
+        Dialect::OpenAiChat | Dialect::Anthropic => {}
+    }
+}
+
+fn any_of(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if let Some(forms) = object.remove("oneOf") {
+                object.insert("anyOf".to_owned(), forms);
+            }
+            object.values_mut().for_each(any_of);
+        }
+        Value::Array(all) => all.iter_mut().for_each(any_of),
+        _ => {}
     }
 }
 
@@ -92,6 +119,11 @@ fn validators() -> &'static HashMap<Dialect, Validator> {
                 Dialect::OpenAiChat,
                 "openai.openapi.yaml",
                 "CreateChatCompletionRequest",
+            ),
+            (
+                Dialect::OpenAiResponses,
+                "openai.openapi.yaml",
+                "CreateResponse",
             ),
             (
                 Dialect::Anthropic,
@@ -145,6 +177,11 @@ fn the_descriptions_accept_a_plain_request_and_refuse_a_wrong_one() {
             Dialect::OpenAiChat,
             r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#,
             r#"{"model":"m","messages":[{"role":"user"}]}"#,
+        ),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"model":"m","input":[{"role":"user","content":"Hi"}],"store":false}"#,
+            r#"{"model":"m","input":[{"role":"user","content":5}]}"#,
         ),
         (
             Dialect::Anthropic,

@@ -113,6 +113,10 @@ pub const SAMPLES: &[(&str, &str)] = &[
         r#""tools":[{"type":"memory_20250818","name":"memory"}]"#,
     ),
     (
+        "tools[].web_search_20250305 beside functions",
+        r#""tools":[{"name":"f","input_schema":{"type":"object"}},{"type":"web_search_20250305","name":"web_search"}]"#,
+    ),
+    (
         "tools[] (tool_search)",
         r#""tools":[{"type":"tool_search_tool_regex_20251119","name":"tool_search_tool_regex"}]"#,
     ),

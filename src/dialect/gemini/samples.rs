@@ -116,6 +116,10 @@ pub const SAMPLES: &[(&str, &str)] = &[
     ),
     ("tools[].googleSearch", r#""tools":[{"googleSearch":{}}]"#),
     (
+        "tools[].googleSearch beside functions",
+        r#""tools":[{"functionDeclarations":[{"name":"f"}]},{"googleSearch":{}}]"#,
+    ),
+    (
         "tools[].googleSearch.timeRangeFilter",
         r#""tools":[{"googleSearch":{"timeRangeFilter":{"startTime":"2026-01-01T00:00:00Z","endTime":"2026-02-01T00:00:00Z"}}}]"#,
     ),

@@ -33,6 +33,8 @@ pub enum WebSearch {
     Options,
     /// `plugins: [{"id": "web"}]`.
     Plugin,
+    /// By the Responses API, which the provider has too: a request that searches goes there.
+    Responses,
 }
 
 /// | field | openai | openrouter | openai-compatible |
@@ -52,7 +54,7 @@ pub enum WebSearch {
 /// | `audio_output` | true | false | false |
 /// | `custom_tools` | true | false | false |
 /// | `allowed_tools` | true | false | false |
-/// | `web_search` | `Options` | `Plugin` | `None` |
+/// | `web_search` | `Responses`, `Options` | `Plugin` | `None` |
 /// | `top_k` | false | true | true |
 /// | `n` | true | false | true |
 /// | `verbosity` | true | true | false |

@@ -204,10 +204,10 @@ fn hosted(out: &mut Emit<'_>, tool: &Tool<'_>, target: &Target<'_>, losses: &mut
             plugin.end();
             list.end();
         }
-        (Hosted::WebSearch, WebSearch::None)
+        (Hosted::WebSearch, WebSearch::None | WebSearch::Responses)
         | (
             Hosted::WebFetch | Hosted::CodeExecution | Hosted::Other,
-            WebSearch::None | WebSearch::Options | WebSearch::Plugin,
+            WebSearch::None | WebSearch::Options | WebSearch::Plugin | WebSearch::Responses,
         ) => losses.push(Loss::meaning(
             path,
             "the provider of this model does not run this tool; leave it out, or offer a function of your own.",

@@ -259,13 +259,16 @@ pub(super) fn choice<'a>(
             Ok(Some(ToolChoice::Allowed { names, required }))
         }
         Some(kind) => {
-            let only = matches!(tools, [Tool::Hosted { name, .. }] if name == kind);
-            if only {
-                return Ok(Some(ToolChoice::Required));
+            let is_it = |tool: &Tool<'_>| matches!(tool, Tool::Hosted { name, .. } if name == kind);
+            if tools.iter().any(is_it) {
+                return Ok(Some(match tools {
+                    [_] => ToolChoice::Required,
+                    _ => ToolChoice::Named(Text::Owned(kind.to_owned())),
+                }));
             }
             losses.push(Loss::meaning(
                 "tool_choice",
-                "no other provider can be made to use a tool of its own; use 'auto', or offer that tool alone with 'required'.",
+                format!("it demands '{kind}', which is none of the tools that are offered; use 'auto', or offer that tool alone with 'required'."),
             ));
             Ok(None)
         }

@@ -155,6 +155,10 @@ pub const SAMPLES: &[(&str, &str)] = &[
         r#""tools":[{"type":"web_search"}]"#,
     ),
     (
+        "tools[].web_search beside functions",
+        r#""tools":[{"type":"function","name":"f"},{"type":"web_search"}]"#,
+    ),
+    (
         "tools[].web_search.filters.allowed_domains",
         r#""tools":[{"type":"web_search","filters":{"allowed_domains":["example.com"]}}]"#,
     ),

@@ -8,8 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::chat::{Loss, Media, MediaKind, Part, PartKind, Source};
 use crate::wire::emit::{Emit, string};
 
-const NO_AUDIO: &str =
-    "the provider of this model cannot hear this; send audio as base64, or as text.";
+const NO_AUDIO: &str = "the Responses API hears no audio; send a transcript instead.";
 const NO_VIDEO: &str = "the provider of this model cannot see videos; send images or text.";
 const NO_FILE: &str =
     "the file is held by another provider, where this one cannot read it; send its data.";
@@ -43,25 +42,9 @@ fn write_media(list: &mut Emit<'_>, media: &Media<'_>, losses: &mut Vec<Loss>) {
             source => image(list.nested_item(), media, source),
         },
         MediaKind::Document => document(list, media, losses),
-        MediaKind::Audio => match &media.source {
-            Source::Base64(data) => {
-                let mut out = list.nested_item();
-                out.text("type", "input_audio");
-                let mut audio = out.nested("input_audio");
-                audio.text("data", data);
-                let word = match media.mime.as_deref() {
-                    Some("audio/mpeg" | "audio/mp3") => "mp3",
-                    Some(mime) => mime.trim_start_matches("audio/").trim_start_matches("x-"),
-                    None => "wav",
-                };
-                audio.text("format", word);
-                audio.end();
-                out.end();
-            }
-            Source::Url(_) | Source::Plain(_) | Source::File(_) => {
-                losses.push(Loss::meaning("audio", NO_AUDIO));
-            }
-        },
+        // Chat takes it, this protocol does not: its messages hold texts, images and files
+        // (https://platform.openai.com/docs/api-reference/responses/create#responses-create-input).
+        MediaKind::Audio => losses.push(Loss::meaning("audio", NO_AUDIO)),
         MediaKind::Video => losses.push(Loss::meaning("video", NO_VIDEO)),
     }
 }

@@ -1,6 +1,7 @@
 //! The fields beside the messages.
 
 use torouter::chat::{Loss, Severity};
+use torouter::dialect::Dialect;
 use torouter::dialect::openai_chat::read_request;
 
 use super::written;
@@ -27,11 +28,36 @@ fn what_has_a_field_stays_as_it_was_written() {
         r#""response_format":{"type":"json_object"}"#,
         r#""max_completion_tokens":5,"temperature":0.70,"top_p":0.1,"presence_penalty":-1,"frequency_penalty":0.5,"seed":12345678901234567890123,"stop":["a","b"],"n":2,"logprobs":true,"top_logprobs":3"#,
         r#""service_tier":"flex","user":"u","verbosity":"low","modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"},"stream":true,"stream_options":{"include_usage":true}"#,
-        r#""web_search_options":{}"#,
     ] {
         let (text, losses) = rendered(fields, "openai", false);
         assert_eq!(fields_of(&text), fields);
         assert!(losses.is_empty(), "{losses:?}");
+    }
+}
+
+#[test]
+fn only_a_model_that_searches_over_chat_is_told_so_there() {
+    let body =
+        r#"{"model":"m","messages":[{"role":"user","content":"x"}],"web_search_options":{}}"#;
+    let request = read_request(body.as_bytes()).expect("read");
+    let openai = torouter::platform::by_name("openai").expect("a platform");
+    for (model, dialect, said) in [
+        (
+            "gpt-4o-search-preview",
+            Dialect::OpenAiChat,
+            r#""web_search_options":{}"#,
+        ),
+        (
+            "gpt-5",
+            Dialect::OpenAiResponses,
+            r#"{"type":"web_search"}"#,
+        ),
+    ] {
+        let target = openai.target(model).suited(&request);
+        assert_eq!(target.dialect(), dialect, "{model}");
+        let body = target.write_request(&request).expect("written").body;
+        let text = String::from_utf8(body).expect("text");
+        assert!(text.contains(said), "{model}: {text}");
     }
 }
 

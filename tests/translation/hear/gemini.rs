@@ -41,7 +41,7 @@ pub fn all(chunks: &[Value]) -> Result<Heard, String> {
                 hear_part(heard, part)?;
             }
             heard.citations += list(&candidate["citationMetadata"]["citationSources"]).len()
-                + list(&candidate["groundingMetadata"]["groundingSupports"]).len();
+                + list(&candidate["groundingMetadata"]["groundingChunks"]).len();
             if !candidate["finishReason"].is_null() {
                 heard.stop.push(candidate["finishReason"].clone());
             }

@@ -4,6 +4,7 @@
 mod anthropic;
 mod chat;
 mod gemini;
+mod responses;
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ pub fn stream(surface: Dialect, stream: &[u8]) -> Result<Heard, String> {
             let chunks: Result<Vec<Value>, String> = events.iter().map(|(_, d)| read(d)).collect();
             gemini::all(&chunks?)
         }
-        Dialect::OpenAiResponses => Err("not translated".to_owned()),
+        Dialect::OpenAiResponses => responses::stream(&events),
     }
 }
 
@@ -63,7 +64,7 @@ pub fn whole(surface: Dialect, body: &[u8]) -> Result<Heard, String> {
         Dialect::OpenAiChat => chat::whole(&body, "chat.completion"),
         Dialect::Anthropic => anthropic::whole(&body),
         Dialect::Gemini => gemini::all(&[body]),
-        Dialect::OpenAiResponses => Err("not translated".to_owned()),
+        Dialect::OpenAiResponses => responses::whole(&body),
     }
 }
 

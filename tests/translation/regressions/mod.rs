@@ -3,6 +3,7 @@
 
 mod answers;
 mod history;
+mod hosted;
 mod providers;
 mod requests;
 mod schemas;

@@ -91,6 +91,22 @@ pub fn gemini_call(name: &str, args: &Value) -> Value {
     json!({"functionCall": {"name": name, "args": args}})
 }
 
+/// Items that come whole.
+pub fn responses_stream(items: &[Value]) -> Vec<Value> {
+    let response = |status: &str| json!({"id": "resp_1", "object": "response", "created_at": 1, "model": "up", "status": status, "output": items});
+    let mut events = vec![json!({"type": "response.created", "response": response("in_progress")})];
+    for (at, item) in items.iter().enumerate() {
+        events.push(json!({"type": "response.output_item.done", "output_index": at, "item": item}));
+    }
+    let mut last = response("completed");
+    last["usage"] = json!({
+        "input_tokens": 100, "input_tokens_details": {"cached_tokens": 40},
+        "output_tokens": 30, "output_tokens_details": {"reasoning_tokens": 10}, "total_tokens": 130,
+    });
+    events.push(json!({"type": "response.completed", "response": last}));
+    events
+}
+
 pub fn simple(upstream: Dialect) -> Vec<Value> {
     match upstream {
         OpenAiChat => chat_stream(&[json!({"role": "assistant", "content": "Hi"})], "stop"),
@@ -102,6 +118,9 @@ pub fn simple(upstream: Dialect) -> Vec<Value> {
             "end_turn",
         ),
         Gemini => gemini_stream(&[json!({"text": "Hi"})]),
-        Dialect::OpenAiResponses => Vec::new(),
+        Dialect::OpenAiResponses => responses_stream(&[json!({
+            "id": "msg_1", "type": "message", "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        })]),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use torouter::dialect::Dialect::{Anthropic, Gemini, OpenAiChat};
+use torouter::dialect::Dialect::{Anthropic, Gemini, OpenAiChat, OpenAiResponses};
 
 use super::{attempt, carried_or_refused, claude_user, sent, text_for, user};
 use crate::requests::{PLATFORMS, platform_dialect, refusal_names_its_field};
@@ -21,13 +21,15 @@ fn nothing_is_added_that_nobody_asked_for() {
             let expected: &[&str] = match platform_dialect(platform) {
                 dialect if dialect == surface => continue,
                 Anthropic => &["model", "max_tokens", "messages"],
+                // Nothing is to be kept there, and reasoning comes back to us.
+                OpenAiResponses => &["model", "input", "store", "include", "max_output_tokens"],
                 // The limit that an Anthropic client must state.
                 Gemini if surface == Anthropic => &["contents", "generationConfig"],
                 Gemini => &["contents"],
                 _ if surface == Anthropic => {
                     &["model", "messages", "max_tokens", "max_completion_tokens"]
                 }
-                _ => &["model", "messages"],
+                OpenAiChat => &["model", "messages"],
             };
             let sent = sent(surface, &body, platform);
             for (name, value) in sent.as_object().expect("an object") {

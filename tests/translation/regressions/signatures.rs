@@ -79,7 +79,17 @@ fn next_turn(surface: Dialect, answer: &[u8]) -> Value {
                 "tools": [{"name": "f", "input_schema": schema}],
             })
         }
-        Gemini | Dialect::OpenAiResponses => {
+        Dialect::OpenAiResponses => {
+            let mut input = vec![json!({"role": "user", "content": "Hi"})];
+            let output = answer["output"].as_array().expect("items");
+            input.extend(output.iter().cloned());
+            let call = output.iter().find(|item| item["type"] == "function_call");
+            input.push(json!({
+                "type": "function_call_output", "call_id": call.expect("a call")["call_id"], "output": "done",
+            }));
+            json!({"model": "m", "input": input, "tools": [{"type": "function", "name": "f", "parameters": schema}]})
+        }
+        Gemini => {
             let content = &answer["candidates"][0]["content"];
             let parts = content["parts"].as_array().expect("parts");
             let call = parts

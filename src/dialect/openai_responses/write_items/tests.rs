@@ -162,8 +162,8 @@ fn media_get_the_fields_that_they_have() {
                 Some("audio/mpeg"),
                 Source::Base64("AA".into()),
             ),
-            r#"[{"type":"input_audio","input_audio":{"data":"AA","format":"mp3"}}]"#,
-            None,
+            "[]",
+            Some("audio"),
         ),
         (
             media(MediaKind::Video, None, Source::Url("https://a".into())),
