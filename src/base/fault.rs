@@ -146,6 +146,17 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
+    /// An error of which the provider says no more.
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            kind: None,
+            retry_after: None,
+            bad_credential: false,
+        }
+    }
+
     /// Is this the request's own fault, so that no other channel would do better?
     pub fn is_clients_fault(&self) -> bool {
         !self.bad_credential && matches!(self.status, 400 | 404 | 405 | 409 | 413 | 415 | 422)

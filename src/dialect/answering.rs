@@ -365,13 +365,7 @@ fn fold(reader: &mut Reader, adapt: &mut Adapt, body: &[u8]) -> Result<Answer, U
 }
 
 fn oversized() -> UpstreamError {
-    UpstreamError {
-        status: 502,
-        message: "The provider sent an event that is too large.".to_owned(),
-        kind: None,
-        retry_after: None,
-        bad_credential: false,
-    }
+    UpstreamError::new(502, "The provider sent an event that is too large.")
 }
 
 fn read_frame(reader: &mut Reader, frame: &[u8], sink: &mut dyn FnMut(Event<'_>)) {

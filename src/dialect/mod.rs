@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod gemini;
 pub mod images;
 pub mod models;
+mod names;
 mod openai;
 pub mod openai_chat;
 pub mod openai_responses;

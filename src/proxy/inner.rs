@@ -182,7 +182,9 @@ impl InnerAnswer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keeper::Keeper;
     use super::*;
+    use crate::store::{Settings, Store};
     use std::time::{Duration, SystemTime};
 
     use arc_swap::ArcSwap;
@@ -202,6 +204,15 @@ mod tests {
         "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"some text\"}}]}\n\n";
 
     /// A gateway in this process, with a key of the test's own name.
+    fn store() -> Store {
+        Store::open(Settings {
+            url: "sqlite::memory:".to_owned(),
+            responses_ttl: std::time::Duration::from_secs(60),
+            responses_max_bytes: 1 << 20,
+        })
+        .expect("a store")
+    }
+
     struct Within {
         front: Front,
         world: Arc<ArcSwap<World>>,
@@ -216,7 +227,11 @@ mod tests {
             let (config, report) = crate::config::parse("test.toml", &text);
             let config = config.unwrap_or_else(|| panic!("{}", report.mistakes()));
             let world = Arc::new(ArcSwap::from_pointee(World::new(config, None)));
-            let front = Front::new(&Arc::new(ServerConf::default()), world.clone());
+            let front = Front::new(
+                &Arc::new(ServerConf::default()),
+                world.clone(),
+                Arc::new(Keeper::new(store())),
+            );
             Self { front, world, key }
         }
 
@@ -232,6 +247,7 @@ mod tests {
                 request_id: Some("req_inner".into()),
                 headers: HeaderMap::new(),
                 previous: None,
+                settled: None,
             }
         }
 

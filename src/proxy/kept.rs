@@ -325,7 +325,7 @@ impl State {
         end: bool,
         stream: bool,
         channel: &str,
-    ) -> Option<oneshot::Receiver<()>> {
+    ) -> [Option<oneshot::Receiver<()>>; 2] {
         let mut gate = None;
         if let Some(beginning) = &mut self.beginning {
             beginning.extend_from_slice(&chunk[..chunk.len().min(MAX_BEGINNING)]);
@@ -360,10 +360,23 @@ impl State {
             None => {}
         }
         debug_assert!(stream || !matches!(self.capture, Some(Capture::Stream(_))));
-        match response {
-            Some(response) => self.finish(&response),
-            None => gate,
-        }
+        let kept = response.and_then(|response| self.finish(&response));
+        [gate, kept]
+    }
+
+    /// Nothing came of it, or nothing that is to be kept here.
+    fn forget(&mut self) {
+        let finished = std::mem::replace(&mut self.finished, true);
+        let (Some(id), false) = (self.settled.response_id.take(), finished) else {
+            return;
+        };
+        let done = Finished {
+            status: Status::Failed,
+            output: "[]".to_owned(),
+            events: None,
+            body: "{}".to_owned(),
+        };
+        tokio::spawn(self.keeper.clone().forget(id, self.owner.clone(), done));
     }
 
     fn remember(&self, id: String, channel: String) -> oneshot::Receiver<()> {
@@ -446,7 +459,10 @@ pub fn answer_begins(x: &mut Exchange) {
     if state.wishes.store {
         state.beginning = Some(BytesMut::new());
     }
-    if state.begun {
+    if state.begun && state.settled.conversation.is_none() {
+        // An attempt before this one would have kept it here.
+        state.forget();
+    } else if state.begun {
         state.capture = Some(if asked.expect == Expect::Sse {
             Capture::Stream(Frames::new(MAX_EVENT))
         } else {
@@ -464,8 +480,9 @@ pub fn passes(x: &mut Exchange, chunk: &[u8], end: bool) {
         return;
     }
     let stream = asked.expect == Expect::Sse;
-    let gate = state.watch(chunk, end, stream, &attempt.channel.name);
-    hold(x, gate);
+    for gate in state.watch(chunk, end, stream, &attempt.channel.name) {
+        hold(x, gate);
+    }
 }
 
 /// A translated answer is over: whole (`response`), or as far as its stream says.
@@ -507,7 +524,7 @@ pub fn settle(x: &mut Exchange) {
         .and_then(|t| t.answering.so_far())
         .unwrap_or_default();
     let body = String::from_utf8_lossy(&so_far).into_owned();
-    let (keeper, owner) = (state.keeper.clone(), state.owner.clone());
+    let keeper = state.keeper.clone();
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         // The process ends: the lease runs out.
         return;
@@ -525,12 +542,7 @@ pub fn settle(x: &mut Exchange) {
         let (tell, _) = oneshot::channel();
         runtime.spawn(keeper.finish(id, done, tell));
     } else {
-        let done = Finished {
-            status: Status::Failed,
-            output: "[]".to_owned(),
-            events: None,
-            body: "{}".to_owned(),
-        };
-        runtime.spawn(keeper.forget(id, owner, done));
+        state.finished = false;
+        state.forget();
     }
 }

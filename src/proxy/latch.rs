@@ -36,8 +36,8 @@ pub(super) struct State {
     /// The length that the held head must state instead of its own.
     pub(super) content_length: Option<usize>,
     pub(super) expired: Option<Expiry>,
-    /// The end of the answer waits for this.
-    pub(super) gate: Option<oneshot::Receiver<()>>,
+    /// The end of the answer waits for these.
+    pub(super) gates: Vec<oneshot::Receiver<()>>,
     /// The client's own session, given back when this one is dropped, and whether its answer is whole.
     pub(super) returned: Option<(Box<ServerSession>, bool)>,
 }
@@ -110,11 +110,11 @@ impl Latch {
 
     /// Holds the bytes that follow back until `gate` is settled, one way or the other.
     pub fn hold_end(&self, gate: oneshot::Receiver<()>) {
-        self.state().gate = Some(gate);
+        self.state().gates.push(gate);
     }
 
-    pub(super) fn take_gate(&self) -> Option<oneshot::Receiver<()>> {
-        self.state().gate.take()
+    pub(super) fn take_gates(&self) -> Vec<oneshot::Receiver<()>> {
+        std::mem::take(&mut self.state().gates)
     }
 
     /// Comments may be put between events while the upstream is silent for `every`.

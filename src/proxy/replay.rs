@@ -205,8 +205,7 @@ impl Replay {
 
     /// What is written now may be the end: it waits until what is kept stands.
     async fn pass_gate(&self) {
-        let gate = self.latch.take_gate();
-        if let Some(gate) = gate {
+        for gate in self.latch.take_gates() {
             // Whatever becomes of it, the client gets its answer.
             let _ = tokio::time::timeout(GATE_TIME, gate).await;
         }

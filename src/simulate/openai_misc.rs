@@ -1,93 +1,24 @@
 //! OpenAI's other endpoints: embeddings, images, audio, moderations, legacy completions, models; and rerank, which
 //! OpenAI does not have and the servers that follow it do.
 
+mod form;
+mod images;
+mod models;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::answer::{self, Ask, Finish, IMAGE_TOKENS, count, pieces};
-use super::exchange::{Context, Event, Problem, Reply, Usage, Voice};
+use super::answer::{self, Ask, Finish, count, pieces};
+use super::exchange::{Context, Event, Problem, Reply, Usage};
 use super::json::{Json, items, obj, string, yes};
 use super::openai_read::{limit, missing, model as read_model, stops};
 use super::{held, media, route, sign};
 
-/// The models that lists name; any other id is answered as well.
-pub(super) const MODELS: [(&str, &str); 12] = [
-    ("gpt-5", "openai"),
-    ("gpt-5-mini", "openai"),
-    ("gpt-4.1", "openai"),
-    ("gpt-4o-mini", "openai"),
-    ("text-embedding-3-small", "openai"),
-    ("gpt-image-1", "openai"),
-    ("claude-opus-4-7", "anthropic"),
-    ("claude-sonnet-4-6", "anthropic"),
-    ("claude-haiku-4-5", "anthropic"),
-    ("gemini-2.5-flash", "google"),
-    ("gemini-3-flash-preview", "google"),
-    ("gemini-embedding-001", "google"),
-];
-
-/// The models that a platform lists.
-pub(super) fn models_of(owner: &str) -> impl Iterator<Item = &'static str> {
-    MODELS
-        .iter()
-        .filter(move |(_, one)| *one == owner)
-        .map(|(id, _)| *id)
-}
-
-pub(super) fn models(context: &Context<'_>) -> Result<Reply, Problem> {
-    let data: Vec<Json> = if context.voice == Voice::OpenRouter {
-        MODELS
-            .iter()
-            .map(|(id, owner)| router_model(&format!("{owner}/{id}")))
-            .collect()
-    } else {
-        models_of("openai").map(openai_model).collect()
-    };
-    Ok(Reply::json(&if context.voice == Voice::OpenRouter {
-        obj! { "data": data }
-    } else {
-        obj! { "object": "list", "data": data }
-    }))
-}
-
-/// One model by its id; OpenRouter's ids have a slash.
-pub(super) fn model(context: &Context<'_>, id: &str) -> Result<Reply, Problem> {
-    if id.is_empty() {
-        return Err(route::not_found(context));
-    }
-    route::known_model(context, id)?;
-    Ok(Reply::json(&if context.voice == Voice::OpenRouter {
-        obj! { "data": router_model(id) }
-    } else {
-        openai_model(id)
-    }))
-}
-
-fn openai_model(id: &str) -> Json {
-    obj! { "id": id, "object": "model", "created": 1_754_000_000, "owned_by": "system" }
-}
-
-fn router_model(id: &str) -> Json {
-    obj! {
-        "id": id,
-        "canonical_slug": id,
-        "name": id,
-        "created": 1_754_000_000,
-        "description": "A simulated model.",
-        "context_length": 200_000,
-        "architecture": obj! {
-            "modality": "text+image->text",
-            "input_modalities": vec!["text", "image"],
-            "output_modalities": vec!["text"],
-            "tokenizer": "Other",
-        },
-        "pricing": obj! { "prompt": "0.000001", "completion": "0.000001", "request": "0", "image": "0" },
-        "top_provider": obj! { "context_length": 200_000, "max_completion_tokens": 64_000, "is_moderated": false },
-        "supported_parameters": vec!["max_tokens", "temperature", "tools", "tool_choice", "reasoning", "response_format", "stop"],
-    }
-}
+use form::Form;
+pub(super) use images::{image_edits, images};
+pub(super) use models::{model, models, models_of};
 
 /// A unit vector that depends on the text alone.
 pub(super) fn vector(text: &str, dimensions: usize) -> Vec<f32> {
@@ -175,94 +106,6 @@ fn embedding_inputs(input: Option<&Value>) -> Result<Vec<String>, Problem> {
             "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.",
         )),
     }
-}
-
-pub(super) fn images(context: &Context<'_>) -> Result<Reply, Problem> {
-    let body = context.request.json()?;
-    let model = body
-        .get("model")
-        .and_then(Value::as_str)
-        .unwrap_or("gpt-image-1")
-        .to_owned();
-    route::known_model(context, &model)?;
-    let prompt = string(&body, "prompt");
-    if prompt.is_empty() {
-        return Err(missing("prompt"));
-    }
-    let n = body.get("n").and_then(Value::as_u64).unwrap_or(1);
-    Ok(pictures(context, &model, prompt, n, 0))
-}
-
-/// JSON, or multipart of which `model`, `prompt` and `n` are read and the pictures counted.
-pub(super) fn image_edits(context: &Context<'_>) -> Result<Reply, Problem> {
-    let kind = context.request.header("content-type").unwrap_or_default();
-    if !kind.starts_with("multipart/form-data") {
-        let body = context.request.json()?;
-        let model = body
-            .get("model")
-            .and_then(Value::as_str)
-            .unwrap_or("gpt-image-1")
-            .to_owned();
-        route::known_model(context, &model)?;
-        let prompt = string(&body, "prompt");
-        let pictured = items(&body, "images").len() + usize::from(body.get("image").is_some());
-        if pictured == 0 {
-            return Err(missing("image"));
-        }
-        let n = body.get("n").and_then(Value::as_u64).unwrap_or(1);
-        return Ok(pictures(context, &model, prompt, n, pictured));
-    }
-    let form = Form::read(kind, &context.request.body)?;
-    let model = form
-        .text("model")
-        .unwrap_or_else(|| "gpt-image-1".to_owned());
-    route::known_model(context, &model)?;
-    let pictured = form.names("image") + form.names("image[]");
-    if pictured == 0 {
-        return Err(missing("image"));
-    }
-    let Some(prompt) = form.text("prompt") else {
-        return Err(missing("prompt"));
-    };
-    let n = form
-        .text("n")
-        .and_then(|n| n.trim().parse().ok())
-        .unwrap_or(1);
-    Ok(pictures(context, &model, &prompt, n, pictured))
-}
-
-fn pictures(context: &Context<'_>, model: &str, prompt: &str, n: u64, pictured: usize) -> Reply {
-    let n = n.clamp(1, 10);
-    let data: Vec<Json> = (0..n)
-        .map(|_| obj! { "b64_json": STANDARD.encode(media::PNG) })
-        .collect();
-    let text = count(prompt);
-    let image = u64::try_from(pictured).unwrap_or(0) * IMAGE_TOKENS;
-    let usage = Usage {
-        input: text + image,
-        output: n * IMAGE_TOKENS,
-        ..Usage::default()
-    };
-    let mut out = obj! {
-        "created": sign::now_s(),
-        "background": "opaque",
-        "data": data,
-        "output_format": "png",
-        "quality": "low",
-        "size": "1024x1024",
-    };
-    if !context.steer.no_usage {
-        out.push(
-            "usage",
-            obj! {
-                "input_tokens": usage.input,
-                "input_tokens_details": obj! { "image_tokens": image, "text_tokens": text },
-                "output_tokens": usage.output,
-                "total_tokens": usage.input + usage.output,
-            },
-        );
-    }
-    Reply::json(&out).billed(model, usage, !context.steer.no_usage)
 }
 
 pub(super) fn speech(context: &Context<'_>) -> Result<Reply, Problem> {
@@ -482,75 +325,6 @@ pub(super) fn rerank(context: &Context<'_>) -> Result<Reply, Problem> {
     ))
 }
 
-/// The parts of a multipart body, as far as they are needed here.
-struct Form<'a> {
-    parts: Vec<(String, &'a [u8])>,
-}
-
-impl<'a> Form<'a> {
-    fn read(content_type: &str, body: &'a [u8]) -> Result<Self, Problem> {
-        let boundary = content_type
-            .split(';')
-            .find_map(|field| field.trim().strip_prefix("boundary="));
-        let Some(boundary) = boundary
-            .map(|boundary| boundary.trim_matches('"'))
-            .filter(|boundary| !boundary.is_empty())
-        else {
-            return Err(Problem::bad(
-                "Could not parse multipart form: missing boundary in the content type.",
-            ));
-        };
-        let mark = format!("--{boundary}");
-        let starts: Vec<usize> = memchr::memmem::find_iter(body, mark.as_bytes()).collect();
-        let mut parts = Vec::new();
-        for pair in starts.windows(2) {
-            let part = &body[pair[0] + mark.len()..pair[1]];
-            // CRLF, headers, an empty line, the content, CRLF.
-            let Some(end) = memchr::memmem::find(part, b"\r\n\r\n") else {
-                continue;
-            };
-            let head = String::from_utf8_lossy(&part[..end]).into_owned();
-            let content = part[end + 4..]
-                .strip_suffix(b"\r\n")
-                .unwrap_or(&part[end + 4..]);
-            if let Some(name) = field_name(&head) {
-                parts.push((name, content));
-            }
-        }
-        if parts.is_empty() {
-            return Err(Problem::bad("Could not parse multipart form: no parts."));
-        }
-        Ok(Form { parts })
-    }
-
-    fn bytes(&self, name: &str) -> Option<&'a [u8]> {
-        self.parts
-            .iter()
-            .find(|(one, _)| one == name)
-            .map(|(_, content)| *content)
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.bytes(name)
-            .map(|content| String::from_utf8_lossy(content).into_owned())
-    }
-
-    fn names(&self, name: &str) -> usize {
-        self.parts.iter().filter(|(one, _)| one == name).count()
-    }
-}
-
-/// `name` of a part's `content-disposition`, with or without quotes.
-fn field_name(head: &str) -> Option<String> {
-    let line = head.lines().find(|line| {
-        line.to_ascii_lowercase()
-            .starts_with("content-disposition:")
-    })?;
-    line.split(';')
-        .find_map(|field| field.trim().strip_prefix("name="))
-        .map(|name| name.trim_matches('"').to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -562,13 +336,5 @@ mod tests {
         assert!((length - 1.0).abs() < 1e-4);
         assert_eq!(one, vector("one", 100));
         assert_ne!(one, vector("two", 100));
-    }
-
-    #[test]
-    fn a_form_is_read_as_far_as_needed() {
-        let body = b"--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-image-1\r\n--x\r\ncontent-disposition: form-data; name=\"image[]\"; filename=\"a.png\"\r\n\r\n\x89PNG\r\n\r\n--x--\r\n";
-        let form = Form::read("multipart/form-data; boundary=x", body).unwrap();
-        assert_eq!(form.text("model").as_deref(), Some("gpt-image-1"));
-        assert_eq!(form.bytes("image[]"), Some(&b"\x89PNG\r\n"[..]));
     }
 }

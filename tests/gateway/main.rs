@@ -13,5 +13,6 @@ mod recordings;
 mod simulator;
 mod socket;
 mod stand;
+mod state;
 mod translation;
 mod transports;

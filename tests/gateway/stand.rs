@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,18 @@ use crate::http1::{Answer, Connection, request};
 
 pub const KEY: &str = "sk-test-key-0001";
 
+/// An address that nobody listens on. Tests run side by side, each a process: each has ports of its own, below those that
+/// the system gives to clients.
 pub fn free_address() -> SocketAddr {
+    const PER_PROCESS: u32 = 32;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = 15_000 + std::process::id() % 500 * PER_PROCESS;
+    for _ in 0..PER_PROCESS * 4 {
+        let port = first + NEXT.fetch_add(1, Relaxed) % PER_PROCESS;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port as u16)) {
+            return listener.local_addr().expect("an address");
+        }
+    }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }
@@ -158,6 +170,13 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway whose config is made of `head` (sections), channels on `upstream`, one group and one key.
     pub fn start(upstream: SocketAddr, head: &str, channels: &[Channel<'_>]) -> Self {
+        let gateway = Self::start_unready(upstream, head, channels);
+        gateway.is_ready();
+        gateway
+    }
+
+    /// The same, where it is not to be ready.
+    pub fn start_unready(upstream: SocketAddr, head: &str, channels: &[Channel<'_>]) -> Self {
         let mut text = String::new();
         let mut names = Vec::new();
         for channel in channels {
@@ -181,7 +200,7 @@ impl Gateway {
             "[[groups]]\nname = \"default\"\nchannels = [{}]\naliases = {{ nick = \"gpt-5\" }}\n[[keys]]\nname = \"test\"\ngroup = \"default\"\nsecret = {{ value = \"{KEY}\" }}\n",
             names.join(", ")
         );
-        Self::with_config(head, &text)
+        Self::spawn(head, &text, &[])
     }
 
     pub fn with_config(head: &str, rest: &str) -> Self {
@@ -189,6 +208,12 @@ impl Gateway {
     }
 
     pub fn with_env(head: &str, rest: &str, env: &[(&str, &str)]) -> Self {
+        let gateway = Self::spawn(head, rest, env);
+        gateway.is_ready();
+        gateway
+    }
+
+    fn spawn(head: &str, rest: &str, env: &[(&str, &str)]) -> Self {
         let (address, admin) = (free_address(), free_address());
         let folder = std::env::temp_dir().join(format!(
             "torouter-test-{}-{}",
@@ -214,16 +239,32 @@ impl Gateway {
         let mut process = Process::start(command);
         wait_for_port(address, &mut process.child, &process.log);
         wait_for_port(admin, &mut process.child, &process.log);
-        let gateway = Self {
+        Self {
             address,
             admin,
             process,
             folder,
-        };
+        }
+    }
+
+    fn is_ready(&self) {
         eventually("the gateway is ready", || {
-            (gateway.admin("/readyz").status == 200).then_some(())
+            (self.admin("/readyz").status == 200).then_some(())
         });
-        gateway
+    }
+
+    /// Kills the process (SIGKILL) and starts another with the same config.
+    pub fn kill_and_restart(&mut self) {
+        self.process.signal("-KILL");
+        self.process.wait();
+        let mut command = torouter();
+        command
+            .args(["serve", "--config"])
+            .arg(self.folder.join("torouter.toml"));
+        self.process = Process::start(command);
+        wait_for_port(self.address, &mut self.process.child, &self.process.log);
+        wait_for_port(self.admin, &mut self.process.child, &self.process.log);
+        self.is_ready();
     }
 
     pub fn admin(&self, path: &str) -> Answer {

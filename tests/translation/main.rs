@@ -2,6 +2,7 @@
 //! makes of that.
 
 mod corpus;
+mod flavors;
 mod golden;
 mod grammar;
 mod hear;

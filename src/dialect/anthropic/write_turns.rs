@@ -11,6 +11,7 @@ use super::write_media::{check_media, note, write_media};
 use crate::chat::{
     CacheMark, Loss, Media, Part, PartKind, Reasoning, Request, Role, ToolCall, ToolResult, Turn,
 };
+use crate::dialect::names::hash;
 
 /// The most `cache_control`s in one request
 /// (<https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>).
@@ -376,10 +377,8 @@ fn fitting(word: &str, most: usize) -> Cow<'_, str> {
         .map(|c| if fits(c) { c } else { '_' })
         .take(48)
         .collect();
-    // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/): words that look alike now stay apart.
-    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    // Words that look alike now stay apart.
+    let hash = hash(word);
     Cow::Owned(format!("{plain}_{hash:016x}"))
 }
 

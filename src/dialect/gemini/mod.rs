@@ -2,7 +2,6 @@
 
 mod json;
 mod media;
-mod names;
 mod read_answer;
 mod read_request;
 mod samples;

@@ -4,7 +4,6 @@ mod config;
 mod turns;
 
 use super::json::{Object, list, string};
-use super::names::Names;
 use super::schema::{self, Written};
 use super::{Target, Thinking};
 use crate::base::Fault;
@@ -12,11 +11,19 @@ use crate::chat::{
     Depth, Effort, Format, Function, Hosted, Loss, PartKind, Request, Severity, Source, Tool,
     ToolChoice,
 };
+use crate::dialect::names::{Names, Rule};
 use crate::dialect::translate::Rendered;
+
+/// `[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}` (<https://ai.google.dev/api/caching#FunctionDeclaration>).
+static NAMES: Rule = Rule {
+    longest: 64,
+    punctuation: "_.:-",
+    begins_as_word: true,
+};
 
 /// Writes the request for a model of this protocol.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
-    let names = Names::of(request);
+    let names = Names::of(request, &NAMES);
     let mut losses = Losses::default();
     let mut body = Vec::with_capacity(4096);
     let mut object = Object::open(&mut body);

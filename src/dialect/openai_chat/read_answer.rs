@@ -142,13 +142,7 @@ impl Reader {
         }
         if self.choices.is_empty() {
             self.fault(
-                UpstreamError {
-                    status: 502,
-                    message: "The provider's answer holds no choices.".to_owned(),
-                    kind: None,
-                    retry_after: None,
-                    bad_credential: false,
-                },
+                UpstreamError::new(502, "The provider's answer holds no choices."),
                 sink,
             );
         } else {
@@ -356,13 +350,10 @@ impl Reader {
 
     fn broken(&mut self, sink: &mut Sink<'_>) {
         self.fault(
-            UpstreamError {
-                status: 502,
-                message: "The provider's stream ended before the answer was whole.".to_owned(),
-                kind: None,
-                retry_after: None,
-                bad_credential: false,
-            },
+            UpstreamError::new(
+                502,
+                "The provider's stream ended before the answer was whole.",
+            ),
             sink,
         );
     }
@@ -379,13 +370,10 @@ fn error_of(data: &[u8]) -> UpstreamError {
             })?;
             read_error(200, &inner)
         })
-        .unwrap_or(UpstreamError {
-            status: 502,
-            message: "The provider ended its answer with an error that it did not name.".to_owned(),
-            kind: None,
-            retry_after: None,
-            bad_credential: false,
-        })
+        .unwrap_or(UpstreamError::new(
+            502,
+            "The provider ended its answer with an error that it did not name.",
+        ))
 }
 
 #[cfg(test)]

@@ -434,6 +434,3 @@ fn modalities(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

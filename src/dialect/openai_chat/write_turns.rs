@@ -456,6 +456,3 @@ fn content(
     }
     list.end();
 }
-
-#[cfg(test)]
-mod tests;

@@ -116,9 +116,8 @@ impl Reader {
             }
             Ok(_) | Err(_) => {
                 let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-                let error = error_in_body(&value).unwrap_or_else(|| UpstreamError {
-                    message: "The provider's answer is none of this protocol.".to_owned(),
-                    ..unwhole()
+                let error = error_in_body(&value).unwrap_or_else(|| {
+                    UpstreamError::new(502, "The provider's answer is none of this protocol.")
                 });
                 self.fault(error, sink);
             }
@@ -255,20 +254,17 @@ impl Reader {
 }
 
 fn unwhole() -> UpstreamError {
-    UpstreamError {
-        status: 502,
-        message: "The provider's stream ended before the answer was whole.".to_owned(),
-        kind: None,
-        retry_after: None,
-        bad_credential: false,
-    }
+    UpstreamError::new(
+        502,
+        "The provider's stream ended before the answer was whole.",
+    )
 }
 
 fn unnamed() -> UpstreamError {
-    UpstreamError {
-        message: "The provider ended its answer with an error that it did not name.".to_owned(),
-        ..unwhole()
-    }
+    UpstreamError::new(
+        502,
+        "The provider ended its answer with an error that it did not name.",
+    )
 }
 
 #[cfg(test)]

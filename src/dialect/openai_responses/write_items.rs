@@ -1,10 +1,11 @@
 //! Writes the turns of a conversation as items. Reasoning goes back to its own maker alone, and only where something
 //! follows it, as the protocol demands.
 
-use super::names::{Names, call_id};
+use super::names::call_id;
 use super::thought;
 use super::write_parts::{input_text, write_part};
 use crate::chat::{Citation, Loss, Part, PartKind, Request, Role, ToolCall, ToolResult, Turn};
+use crate::dialect::names::Names;
 use crate::wire::emit::Emit;
 
 /// `instructions` and `input`.
@@ -184,7 +185,7 @@ impl Items<'_, '_> {
         };
         item.text("type", kind);
         item.text("call_id", &call_id(&call.id));
-        item.text("name", self.names.sent(&call.name));
+        item.text("name", &self.names.sent(&call.name));
         let blank = !call.custom && call.arguments.trim().is_empty();
         item.text(field, if blank { "{}" } else { &call.arguments });
         item.end();

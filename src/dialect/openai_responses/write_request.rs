@@ -1,12 +1,13 @@
 //! Writes a request for a provider of this protocol. Nothing is kept there: the whole conversation goes with each request,
 //! with the encrypted reasoning that its maker asks for.
 
-use super::names::Names;
+use super::names::RULE;
 use super::write_items;
 use crate::base::Fault;
 use crate::chat::{
     Depth, Effort, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
 };
+use crate::dialect::names::Names;
 use crate::dialect::openai::write::{effort_word, tier_word};
 use crate::dialect::translate::Rendered;
 use crate::wire::emit::{Emit, string};
@@ -25,7 +26,7 @@ const FEWEST_TOKENS: u64 = 16;
 pub fn write_request(request: &Request<'_>, target: &Target<'_>) -> Result<Rendered, Fault> {
     let mut losses = Vec::new();
     let mut body = Vec::with_capacity(1024);
-    let names = Names::of(request);
+    let names = Names::of(request, &RULE);
     let mut out = Emit::object(&mut body);
     out.text("model", target.model);
     write_items::conversation(&mut out, request, &names, &mut losses);
@@ -94,7 +95,7 @@ fn max_uses(out: &mut Emit<'_>, request: &Request<'_>, losses: &mut Vec<Loss>) {
 
 fn function(mut out: Emit<'_>, f: &Function<'_>, names: &Names) {
     out.text("type", if f.custom { "custom" } else { "function" });
-    out.text("name", names.sent(&f.name));
+    out.text("name", &names.sent(&f.name));
     out.text_if("description", f.description.as_deref());
     if !f.custom {
         match &f.parameters {
@@ -181,7 +182,7 @@ fn tool_choice(out: &mut Emit<'_>, choice: &ToolChoice<'_>, request: &Request<'_
             out.text("type", kind);
         } else {
             out.text("type", if custom { "custom" } else { "function" });
-            out.text("name", names.sent(name));
+            out.text("name", &names.sent(name));
         }
         out.end();
     };

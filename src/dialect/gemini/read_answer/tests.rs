@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::*;
-use crate::chat::{Answer, Fold, PartKind, Reasoning, ToolCall};
+use crate::chat::{Answer, Fold, Media, PartKind, Reasoning, Source, ToolCall};
 
 /// Checks the grammar of events while it folds them.
 #[derive(Default)]

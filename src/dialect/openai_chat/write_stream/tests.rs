@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::base::Ids;
 use crate::chat::event::{Number, TokenLogprob};
-use crate::chat::{Fold, Json, Media, Reasoning, StopReason};
+use crate::chat::{Delta, Fold, Json, Media, MediaKind, Open, Reasoning, Source, StopReason};
 use crate::dialect::openai_chat::{Reader, read_request, write_answer};
 
 /// As `accumulate_delta` of openai-python does it

@@ -27,7 +27,7 @@ impl Writer {
             }
             (Body::Call(_), Delta::Arguments(more)) => self.argue(place.0, &more, out),
             (Body::Call(call), Delta::Signature(signature)) => {
-                Signature::join(&mut call.signature, signature)
+                Signature::join(&mut call.signature, signature);
             }
             (Body::Image(image), Delta::Data(more)) => append_base64(&mut image.data, &more),
             // No reader sends these; the data of audio has no field.

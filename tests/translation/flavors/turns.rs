@@ -1,9 +1,10 @@
 //! How turns become messages.
 
-use super::super::flavor::tests::{COMPATIBLE, OPENAI, OPENROUTER};
-use super::super::{read_request, write_request};
-use super::*;
-use crate::chat::{Severity, Signature, Text};
+use torouter::chat::{
+    CacheMark, Loss, Media, MediaKind, Part, PartKind, Reasoning, Request, Role, Severity,
+    Signature, Source, Text, ToolCall, ToolResult, Turn,
+};
+use torouter::dialect::openai_chat::read_request;
 
 fn request(turns: Vec<Turn<'_>>) -> Request<'_> {
     Request {
@@ -12,21 +13,14 @@ fn request(turns: Vec<Turn<'_>>) -> Request<'_> {
     }
 }
 
-fn written(request: &Request<'_>, flavor: &'static Flavor) -> (String, Vec<Loss>) {
-    let target = Target {
-        model: "m",
-        flavor,
-        reasons: false,
-    };
-    let rendered = write_request(request, &target).expect("written");
-    let text = String::from_utf8(rendered.body).expect("text");
-    serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+fn written(request: &Request<'_>, platform: &str) -> (String, Vec<Loss>) {
+    let (text, losses) = super::written(request, platform, false);
     let text = text
-        .strip_prefix(r#"{"model":"m","messages":["#)
+        .strip_prefix(r#"{"model":"gpt-x","messages":["#)
         .and_then(|rest| rest.strip_suffix("]}"))
         .unwrap_or(&text)
         .to_owned();
-    (text, rendered.losses)
+    (text, losses)
 }
 
 fn call(id: &str) -> Part<'_> {
@@ -70,7 +64,7 @@ fn messages_of_this_protocol_come_out_as_they_went_in() {
     ] {
         let body = format!(r#"{{"messages":[{messages}]}}"#);
         let request = read_request(body.as_bytes()).expect(messages);
-        let (text, losses) = written(&request, &OPENAI);
+        let (text, losses) = written(&request, "openai");
         assert_eq!(text, messages);
         assert!(losses.is_empty(), "{losses:?}");
     }
@@ -92,7 +86,7 @@ fn results_follow_their_calls_and_images_follow_the_results() {
             vec![result("b", vec![Part::text("broke")], true)],
         ),
     ]);
-    let (text, losses) = written(&request, &OPENAI);
+    let (text, losses) = written(&request, "openai");
     let (_, after) = text.split_once("},{\"role\":\"tool\"").expect("results");
     assert_eq!(
         after,
@@ -104,7 +98,7 @@ fn results_follow_their_calls_and_images_follow_the_results() {
         )
     );
     assert!(losses.is_empty());
-    let (text, _) = written(&request, &OPENROUTER);
+    let (text, _) = written(&request, "openrouter");
     assert!(
         text.contains(r#"{"type":"text","text":"1"},{"type":"image_url""#),
         "{text}"
@@ -118,11 +112,12 @@ fn long_ids_are_shortened_alike_in_call_and_result() {
         Turn::new(Role::Assistant, vec![call(&long)]),
         Turn::new(Role::User, vec![result(&long, vec![], false)]),
     ]);
-    let (text, _) = written(&request, &OPENAI);
-    let short = short_id(&long, 40);
-    assert!(short.len() <= 40);
-    assert_eq!(text.matches(&*short).count(), 2);
-    let (text, _) = written(&request, &OPENROUTER);
+    let (text, _) = written(&request, "openai");
+    let (_, id) = text.split_once(r#""tool_call_id":""#).expect("a result");
+    let (id, _) = id.split_once('"').expect("an id");
+    assert!(id.len() <= 40);
+    assert_eq!(text.matches(id).count(), 2);
+    let (text, _) = written(&request, "openrouter");
     assert_eq!(text.matches(&long).count(), 2);
 }
 
@@ -140,18 +135,18 @@ fn only_the_maker_gets_a_signature_back() {
     let request = request(vec![Turn::new(
         Role::Assistant,
         vec![
-            reasoning("mine", Some(Signature::new(DETAILS, entry))),
+            reasoning("mine", Some(Signature::new("reasoning_details", entry))),
             reasoning("foreign", Some(Signature::new("anthropic", "x"))),
             Part::text("hi"),
         ],
     )]);
-    let (text, losses) = written(&request, &OPENROUTER);
+    let (text, losses) = written(&request, "openrouter");
     assert_eq!(
         text,
         r#"{"role":"assistant","content":"hi","reasoning_details":[{"type":"reasoning.text","text":"mine","signature":"s","format":"anthropic-claude-v1","index":0}]}"#
     );
     assert!(losses.is_empty());
-    let (text, _) = written(&request, &COMPATIBLE);
+    let (text, _) = written(&request, "openai-compatible");
     assert_eq!(text, r#"{"role":"assistant","content":"hi"}"#);
 }
 
@@ -167,13 +162,13 @@ fn unsigned_reasoning_goes_where_there_is_a_field() {
             call("a"),
         ],
     )]);
-    for (flavor, field) in [
-        (&COMPATIBLE, r#""reasoning_content":"hm""#),
-        (&OPENROUTER, r#""reasoning":"hm""#),
+    for (platform, field) in [
+        ("openai-compatible", r#""reasoning_content":"hm""#),
+        ("openrouter", r#""reasoning":"hm""#),
     ] {
-        assert!(written(&request, flavor).0.contains(field));
+        assert!(written(&request, platform).0.contains(field));
     }
-    assert!(!written(&request, &OPENAI).0.contains("hm"));
+    assert!(!written(&request, "openai").0.contains("hm"));
 }
 
 #[test]
@@ -228,7 +223,7 @@ fn what_cannot_be_shown_to_the_model_is_refused() {
         ),
     ] {
         let request = request(vec![Turn::new(Role::User, vec![part])]);
-        let (text, losses) = written(&request, &OPENAI);
+        let (text, losses) = written(&request, "openai");
         let is_refused = losses.iter().any(|loss| loss.severity == Severity::Meaning);
         assert_eq!(is_refused, refused, "{text}");
     }
@@ -239,13 +234,13 @@ fn cache_marks_go_where_they_are_known() {
     let mut part = Part::text("long");
     part.cache = Some(CacheMark::OneHour);
     let request = request(vec![Turn::new(Role::System, vec![part])]);
-    let (text, losses) = written(&request, &OPENROUTER);
+    let (text, losses) = written(&request, "openrouter");
     assert_eq!(
         text,
         r#"{"role":"system","content":[{"type":"text","text":"long","cache_control":{"type":"ephemeral","ttl":"1h"}}]}"#
     );
     assert!(losses.is_empty());
-    let (text, losses) = written(&request, &OPENAI);
+    let (text, losses) = written(&request, "openai");
     assert_eq!(text, r#"{"role":"system","content":"long"}"#);
     assert_eq!(losses, [Loss::cosmetic(Text::Borrowed("cache_control"))]);
 }

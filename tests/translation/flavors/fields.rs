@@ -1,24 +1,14 @@
-use super::super::flavor::tests::{COMPATIBLE, OPENAI, OPENROUTER};
-use super::super::flavor::{Flavor, Target};
-use super::super::read_request;
-use super::*;
-use crate::chat::Severity;
+//! The fields beside the messages.
 
-fn target(flavor: &'static Flavor, reasons: bool) -> Target<'static> {
-    Target {
-        model: "gpt-x",
-        flavor,
-        reasons,
-    }
-}
+use torouter::chat::{Loss, Severity};
+use torouter::dialect::openai_chat::read_request;
 
-fn rendered(fields: &str, target: &Target<'_>) -> (String, Vec<Loss>) {
+use super::written;
+
+fn rendered(fields: &str, platform: &str, reasons: bool) -> (String, Vec<Loss>) {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
     let request = read_request(body.as_bytes()).unwrap_or_else(|f| panic!("{fields}: {f:?}"));
-    let rendered = write_request(&request, target).expect("written");
-    let text = String::from_utf8(rendered.body).expect("text");
-    serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-    (text, rendered.losses)
+    written(&request, platform, reasons)
 }
 
 fn fields_of(text: &str) -> &str {
@@ -39,7 +29,7 @@ fn what_has_a_field_stays_as_it_was_written() {
         r#""service_tier":"flex","user":"u","verbosity":"low","modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"},"stream":true,"stream_options":{"include_usage":true}"#,
         r#""web_search_options":{}"#,
     ] {
-        let (text, losses) = rendered(fields, &target(&OPENAI, false));
+        let (text, losses) = rendered(fields, "openai", false);
         assert_eq!(fields_of(&text), fields);
         assert!(losses.is_empty(), "{losses:?}");
     }
@@ -74,12 +64,12 @@ fn reasoning_is_asked_for_in_the_words_of_each() {
             r#""reasoning":{"exclude":true}"#,
         ),
     ] {
-        let (text, _) = rendered(asked, &target(&OPENAI, true));
+        let (text, _) = rendered(asked, "openai", true);
         assert_eq!(fields_of(&text), openai);
-        let (text, _) = rendered(asked, &target(&OPENROUTER, false));
+        let (text, _) = rendered(asked, "openrouter", false);
         assert_eq!(fields_of(&text), openrouter);
     }
-    let (text, losses) = rendered(r#""reasoning_effort":"low""#, &target(&OPENAI, false));
+    let (text, losses) = rendered(r#""reasoning_effort":"low""#, "openai", false);
     assert_eq!(fields_of(&text), "");
     assert_eq!(losses, [Loss::cosmetic("reasoning_effort")]);
 }
@@ -88,7 +78,8 @@ fn reasoning_is_asked_for_in_the_words_of_each() {
 fn a_reasoning_model_takes_no_sampling() {
     let (text, losses) = rendered(
         r#""temperature":0.5,"top_p":1,"max_tokens":9"#,
-        &target(&OPENAI, true),
+        "openai",
+        true,
     );
     assert_eq!(fields_of(&text), r#""max_completion_tokens":9,"top_p":1"#);
     assert_eq!(losses, [Loss::cosmetic("temperature")]);
@@ -98,7 +89,7 @@ fn a_reasoning_model_takes_no_sampling() {
 fn a_choice_among_some_leaves_out_the_others_where_it_cannot_be_said() {
     let asked = r#""tools":[{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}],
             "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"g"}}]}}"#;
-    let (text, losses) = rendered(asked, &target(&COMPATIBLE, false));
+    let (text, losses) = rendered(asked, "openai-compatible", false);
     assert_eq!(
         fields_of(&text),
         r#""tools":[{"type":"function","function":{"name":"g"}}],"tool_choice":"required""#
@@ -110,7 +101,8 @@ fn a_choice_among_some_leaves_out_the_others_where_it_cannot_be_said() {
 fn a_free_form_tool_becomes_a_function_of_one_text() {
     let (text, _) = rendered(
         r#""tools":[{"type":"custom","custom":{"name":"c"}}]"#,
-        &target(&COMPATIBLE, false),
+        "openai-compatible",
+        false,
     );
     assert!(
         text.contains(r#""function":{"name":"c","parameters":{"type":"object""#),
@@ -120,22 +112,22 @@ fn a_free_form_tool_becomes_a_function_of_one_text() {
 
 #[test]
 fn what_would_change_the_answer_is_refused() {
-    for (fields, flavor, path) in [
-        (r#""n":2"#, &OPENROUTER, "n"),
-        (r#""modalities":["image","text"]"#, &OPENAI, "modalities"),
+    for (fields, platform, path) in [
+        (r#""n":2"#, "openrouter", "n"),
+        (r#""modalities":["image","text"]"#, "openai", "modalities"),
         (
             r#""web_search_options":{}"#,
-            &COMPATIBLE,
+            "openai-compatible",
             "web_search_options",
         ),
         (
             r#""tools":[{"type":"code_interpreter"}]"#,
-            &OPENAI,
+            "openai",
             "code_interpreter",
         ),
-        (r#""stop":["1","2","3","4","5"]"#, &OPENAI, "stop"),
+        (r#""stop":["1","2","3","4","5"]"#, "openai", "stop"),
     ] {
-        let (_, losses) = rendered(fields, &target(flavor, false));
+        let (_, losses) = rendered(fields, platform, false);
         let meant: Vec<&str> = losses
             .iter()
             .filter(|loss| loss.severity == Severity::Meaning)
