@@ -16,3 +16,4 @@ mod stand;
 mod state;
 mod translation;
 mod transports;
+mod websocket;

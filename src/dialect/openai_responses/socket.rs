@@ -185,7 +185,12 @@ impl Before {
     }
 
     pub fn size(&self) -> usize {
-        self.items.len() + self.ready.iter().map(|(_, value)| value.len()).sum::<usize>()
+        self.items.len()
+            + self
+                .ready
+                .iter()
+                .map(|(_, value)| value.len())
+                .sum::<usize>()
     }
 
     /// The request that says the same without a word of what it continues.
