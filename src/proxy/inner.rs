@@ -264,7 +264,9 @@ mod tests {
         fn counted(&self, status: u16) -> u64 {
             let status = status.to_string();
             let families = metrics().requests.collect();
-            let all = families.iter().flat_map(|family| family.get_metric());
+            let all = families
+                .iter()
+                .flat_map(prometheus::proto::MetricFamily::get_metric);
             all.filter(|metric| {
                 let has = |name: &str, value: &str| {
                     metric
