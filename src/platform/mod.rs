@@ -40,6 +40,8 @@ pub struct Platform {
     pub serves: fn(Operation) -> bool,
     /// The edits that turn its models' reasoning on.
     pub reason: fn(&Reasoning<'_>) -> Result<Option<Edit>, Fault>,
+    /// Does it speak Responses over a WebSocket, too?
+    pub responses_socket: bool,
     /// A header without which the provider refuses, and its value where the client sent none.
     pub default_header: Option<(&'static str, &'static str)>,
     /// How a request of another protocol is to be written for a model of this platform.

@@ -19,6 +19,7 @@ pub static PLATFORM: Platform = Platform {
     asks_usage: true,
     serves: is_openai_operation,
     reason,
+    responses_socket: true,
     default_header: None,
     target,
     responses_only: RESPONSES_ONLY,

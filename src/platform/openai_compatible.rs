@@ -51,6 +51,7 @@ pub static PLATFORM: Platform = Platform {
     asks_usage: true,
     serves: is_openai_operation,
     reason: openai::reason,
+    responses_socket: false,
     default_header: None,
     target,
     responses_only: &[],

@@ -122,6 +122,10 @@ pub async fn fault(session: &mut Session, x: &mut Exchange, what: &Fault) -> Res
     if attempts > 0 {
         head.insert_header("x-torouter-attempts", attempts.to_string())?;
     }
+    if what.status == 426 {
+        head.insert_header("sec-websocket-version", "13")?;
+        head.insert_header(header::UPGRADE, "websocket")?;
+    }
     if what.kind == FaultKind::MethodNotAllowed
         && let Some((_, allow)) = what.message.rsplit_once("allowed: ")
     {

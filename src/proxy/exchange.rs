@@ -28,6 +28,22 @@ pub fn requests_under_way() -> usize {
     UNDER_WAY.load(Relaxed)
 }
 
+/// Something that the end of the process waits for, and that is no exchange.
+pub struct UnderWay(());
+
+impl UnderWay {
+    pub fn begin() -> Self {
+        UNDER_WAY.fetch_add(1, Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The request's own facts, complete once `intake` is through.
 pub struct Asked {
     pub operation: Operation,
@@ -160,6 +176,15 @@ impl Exchange {
             && attempt.end(outcome, wait)
         {
             self.world.count_attempt(&attempt.channel, outcome);
+        }
+    }
+
+    /// Another exchange takes its place: it counts as none.
+    pub fn give_up(&mut self) {
+        if !std::mem::replace(&mut self.settled, true)
+            && let Some(key) = &self.key
+        {
+            self.world.in_flight(key).dec();
         }
     }
 

@@ -24,6 +24,7 @@ use super::inner::{Inner, Loopback};
 use super::keeper::Keeper;
 use super::latch::Latch;
 use super::replay::Replay;
+use super::socket::{self, Sockets};
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::Surface;
 use crate::world::World;
@@ -37,9 +38,10 @@ const LINGER_BYTES: usize = 128 << 20;
 const LINGER_TIME: Duration = Duration::from_secs(5);
 
 pub struct Front {
-    /// For the requests that the gateway makes of itself.
-    pub(super) loopback: Loopback,
+    sockets: Sockets,
     proxy: Arc<HttpProxy<Gateway>>,
+    #[cfg(test)]
+    pub(super) loopback: Loopback,
     options: HttpServerOptions,
 }
 
@@ -47,19 +49,44 @@ impl Front {
     /// The front and, behind it, the gateway.
     pub fn new(conf: &Arc<ServerConf>, world: Arc<ArcSwap<World>>, keeper: Arc<Keeper>) -> Self {
         let loopback = Loopback::default();
-        let proxy = Arc::new(http_proxy(
-            conf,
-            Gateway::new(world, loopback.clone(), keeper),
-        ));
+        let gateway = Gateway::new(world, loopback.clone(), keeper);
+        let sockets = Sockets::new(gateway.clone());
+        let proxy = Arc::new(http_proxy(conf, gateway));
         loopback.tie(&proxy);
         let mut options = HttpServerOptions::default();
         options.h2c = true;
         options.h2_idle_timeout = Some(Duration::from_secs(300));
         Self {
-            loopback,
+            sockets,
             proxy,
+            #[cfg(test)]
+            loopback,
             options,
         }
+    }
+}
+
+impl Front {
+    /// Reads a request's head and wraps the session. `None`: there is nothing to proxy, or no more.
+    async fn begin(
+        &self,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<(ServerSession, Arc<Latch>)> {
+        let mut session = read(session, shutdown).await?;
+        if socket::is_asked(&session) {
+            match self.sockets.admit(&session) {
+                Ok(guest) => {
+                    self.sockets.serve(*session, guest, shutdown).await;
+                    return None;
+                }
+                // It is told by the same path as any other refusal.
+                Err(refused) => {
+                    session.req_header_mut().extensions_mut().insert(refused);
+                }
+            }
+        }
+        Some(wrap(session))
     }
 }
 
@@ -207,12 +234,8 @@ async fn linger(session: ServerSession) {
     let _ = tokio::time::timeout(LINGER_TIME, drained).await;
 }
 
-/// Reads a request's head and wraps the session. `inner`: it is the gateway's own. `None`: there is nothing to proxy.
-pub(super) async fn begin(
-    session: ServerSession,
-    shutdown: &ShutdownWatch,
-    inner: Option<Arc<Inner>>,
-) -> Option<(ServerSession, Arc<Latch>)> {
+/// Reads a request's head. `None`: none came that is to be served.
+async fn read(session: ServerSession, shutdown: &ShutdownWatch) -> Option<Box<ServerSession>> {
     // It is large, and moves through several hands.
     let mut session = Box::new(session);
     // The time is kept here: no step needs a timer of its own.
@@ -233,16 +256,31 @@ pub(super) async fn begin(
     if *shutdown.borrow() {
         session.set_keepalive(None);
     }
+    Some(session)
+}
+
+/// Wraps the session of a request whose head has been read.
+fn wrap(mut session: Box<ServerSession>) -> (ServerSession, Arc<Latch>) {
     // A client that sends the next request early is served in turn.
     session.set_pipelining_enabled(true);
     let latch = Arc::new(Latch::default());
-    let beside = session.req_header_mut().extensions_mut();
-    beside.insert(latch.clone());
-    if let Some(inner) = inner {
-        beside.insert(inner);
-    }
+    session
+        .req_header_mut()
+        .extensions_mut()
+        .insert(latch.clone());
     let replay = Replay::new(session, latch.clone());
-    Some((ServerSession::new_custom(Box::new(replay)), latch))
+    (ServerSession::new_custom(Box::new(replay)), latch)
+}
+
+/// Reads a request of the gateway's own.
+pub(super) async fn begin_inner(
+    session: ServerSession,
+    shutdown: &ShutdownWatch,
+    inner: Arc<Inner>,
+) -> Option<(ServerSession, Arc<Latch>)> {
+    let mut session = read(session, shutdown).await?;
+    session.req_header_mut().extensions_mut().insert(inner);
+    Some(wrap(session))
 }
 
 /// Takes the client's session back, and keeps the connection where its answer is whole.
@@ -269,7 +307,7 @@ impl HttpServerApp for Front {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         // Both ends are boxed: what they need is large, and need not stay with an open stream.
-        let (wrapped, latch) = Box::pin(begin(session, shutdown, None)).await?;
+        let (wrapped, latch) = Box::pin(self.begin(session, shutdown)).await?;
         self.proxy.process_new_http(wrapped, shutdown).await;
         Box::pin(end(&latch)).await
     }

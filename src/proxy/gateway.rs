@@ -38,6 +38,7 @@ static FRESH_POOLS: AtomicU64 = AtomicU64::new(0);
 const MAX_ADDRESSES_TRIED: usize = 3;
 
 /// The proxy's logic. Everything it knows is in the world of the moment.
+#[derive(Clone)]
 pub struct Gateway {
     world: Arc<ArcSwap<World>>,
     /// For the requests that it makes of itself.

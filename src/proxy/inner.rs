@@ -140,7 +140,7 @@ async fn serve(proxy: Arc<HttpProxy<Gateway>>, stream: tokio::io::DuplexStream, 
         LazyLock::new(|| tokio::sync::watch::channel(false));
     let never = NEVER.1.clone();
     let session = ServerSession::new_http1(Box::new(stream));
-    let Some((wrapped, latch)) = Box::pin(front::begin(session, &never, Some(inner))).await else {
+    let Some((wrapped, latch)) = Box::pin(front::begin_inner(session, &never, inner)).await else {
         return;
     };
     proxy.process_new_http(wrapped, &never).await;
@@ -264,7 +264,9 @@ mod tests {
         fn counted(&self, status: u16) -> u64 {
             let status = status.to_string();
             let families = metrics().requests.collect();
-            let all = families.iter().flat_map(|family| family.get_metric());
+            let all = families
+                .iter()
+                .flat_map(prometheus::proto::MetricFamily::get_metric);
             all.filter(|metric| {
                 let has = |name: &str, value: &str| {
                     metric

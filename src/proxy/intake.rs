@@ -14,6 +14,7 @@ use super::exchange::{Asked, Exchange};
 use super::inner::Inner;
 use super::kept;
 use super::latch::Latch;
+use super::socket;
 use super::stored;
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::endpoint::{self, Unmatched};
@@ -64,12 +65,17 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
         _ => request_id(&head.headers),
     };
     x.method = head.method.clone();
+    let refused = head.extensions_mut().remove::<socket::Refused>();
     let head = session.req_header();
     let path = head.uri.path();
     let query = head.uri.query().unwrap_or_default();
     if head.method == http::Method::HEAD && path == "/" {
         x.odd_path = path.to_owned();
         return Ok(Intake::Hello);
+    }
+    if let Some(socket::Refused(fault)) = refused {
+        x.odd_path = path.to_owned();
+        return Err(Fault::clone(&fault).into());
     }
     let endpoint = match endpoint::find(&head.method, path, &head.headers) {
         Ok(endpoint) => endpoint,
@@ -316,7 +322,7 @@ fn without_wish(model: &str) -> &str {
 }
 
 /// Finds out what the body asks for, and whether the key may.
-fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Result<(), Fault> {
+pub fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Result<(), Fault> {
     let Some(asked) = &mut x.asked else {
         return Ok(());
     };

@@ -20,6 +20,7 @@
 //! | `stored`, `conversations` | what is kept, read, listed, changed and deleted |
 //! | `fetch` | media by URL, where the operator allows it |
 //! | `inner` | the gateway's requests of itself |
+//! | `socket` | the Responses WebSocket |
 //! | `answer` | the gateway's own answers: errors, models lists |
 
 mod answer;
@@ -39,6 +40,7 @@ mod kept;
 mod latch;
 mod relay;
 mod replay;
+mod socket;
 mod stored;
 mod upstream;
 

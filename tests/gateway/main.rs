@@ -17,3 +17,4 @@ mod stand;
 mod state;
 mod translation;
 mod transports;
+mod websocket;

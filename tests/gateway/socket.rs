@@ -68,6 +68,22 @@ impl Socket {
         }
     }
 
+    /// Sends what may be no JSON.
+    pub fn say(&mut self, text: &str) {
+        self.frames.send(Message::text(text)).expect("it reads");
+    }
+
+    /// The code with which the other side closes, once all frames before it have been read.
+    pub fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match self.frames.read() {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// All frames of one turn, up to its end or the connection's.
     pub fn turn(&mut self, frame: &Value) -> Vec<Value> {
         self.send(frame);

@@ -9,6 +9,7 @@ mod read_request;
 mod read_tools;
 mod repeat;
 mod samples;
+pub mod socket;
 pub mod state;
 pub mod stored;
 mod thought;
