@@ -25,7 +25,7 @@ use crate::dialect::openai_responses::{Repeat, Settled};
 use crate::dialect::translate::Echo;
 use crate::store::{BeginError, Finished, NewResponse, Owner, Status};
 
-pub use native::{answer_begins, answer_stands, passes};
+pub use native::{answer_begins, answer_stands, passes, remember};
 pub use resolve::{owner, pin, resolve};
 
 /// What one request has to do with state.

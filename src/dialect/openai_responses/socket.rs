@@ -195,7 +195,7 @@ impl Before {
 
     /// The request that says the same without a word of what it continues.
     pub fn put_before(&self, body: &[u8]) -> Result<Vec<u8>, Fault> {
-        let expanded = expand(body, &Wishes::of(body)?, &[&self.items], &[])?;
+        let expanded = expand(body, &Wishes::of(body)?, &[&self.items], &[], usize::MAX)?;
         let all = members(&expanded)?;
         let mut edits: Vec<Edit> = Vec::new();
         let Some(first) = all.first() else {
@@ -212,7 +212,7 @@ impl Before {
 
 /// The whole input as a JSON list.
 fn whole_input(body: &[u8]) -> Result<String, Fault> {
-    let listed = expand(body, &Wishes::of(body)?, &["[]"], &[])?;
+    let listed = expand(body, &Wishes::of(body)?, &["[]"], &[], usize::MAX)?;
     let listed = String::from_utf8(listed).unwrap_or_default();
     let at = member_spans(&listed)
         .into_iter()

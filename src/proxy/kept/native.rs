@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::super::exchange::Exchange;
 use super::super::keeper::trouble;
-use super::{Row, State, hold};
+use super::{Row, State, hold, owner};
 use crate::dialect::openai_responses::stored::{self, Milestone};
 use crate::dialect::{Expect, Operation};
 use crate::wire::sse::{self, Frames};
@@ -162,6 +162,22 @@ pub fn passes(x: &mut Exchange, chunk: &[u8], end: bool) {
     gates.append(&mut state.pins);
     for gate in gates {
         hold(x, Some(gate));
+    }
+}
+
+/// The channel of the exchange keeps this response.
+pub async fn remember(x: &Exchange, response: &str) {
+    let (Some(owner), Some(attempt)) = (owner(x), &x.attempt) else {
+        return;
+    };
+    let (_, output) = stored::outcome(response);
+    let items = stored::elements(output).into_iter().map(stored::item_id);
+    let ids = std::iter::once(stored::item_id(response)).chain(items);
+    for id in ids.filter(|id| !id.is_empty()) {
+        let channel = attempt.channel.name.to_string();
+        if let Err(error) = x.keeper.store.pin(id, owner.clone(), channel).await {
+            trouble("pin", &error);
+        }
     }
 }
 

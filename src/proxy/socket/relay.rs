@@ -18,13 +18,14 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::super::attempt::{Answer, Attempt, Made, outcome_of, timeout_fault};
 use super::super::exchange::{Asked, Exchange};
-use super::super::{heads, intake};
+use super::super::{heads, intake, kept};
 use super::talk::{Gone, Talk};
 use super::turn::{self, Meaning};
 use super::{Sockets, config};
 use crate::base::{Fault, Outcome, UpstreamError};
 use crate::dialect::openai_responses::socket::Create;
 use crate::dialect::openai_responses::socket::id_of;
+use crate::dialect::openai_responses::state::Wishes;
 use crate::dialect::{Dialect, Expect, Opening, Operation, Surface};
 use crate::platform::scrub;
 use crate::route::{Channel, Claim, Pick};
@@ -111,6 +112,7 @@ pub async fn turn(talk: &mut Talk<'_>, create: &Create, text: &Bytes) -> Result<
         x,
         lane: create.lane.as_deref(),
         can_move: create.previous.is_none() || create.store,
+        stores: create.store,
         committed: false,
         held: Vec::new(),
         held_bytes: 0,
@@ -154,6 +156,12 @@ async fn prepare(talk: &Talk<'_>, create: &Create, text: &Bytes) -> Option<Box<E
 
 fn choose(talk: &Talk<'_>, create: &Create, x: &mut Exchange) -> Option<Claim> {
     let world = x.world.clone();
+    // What is kept here, or must be looked for, is brought along over HTTP.
+    let wishes = Wishes::of(&create.body).ok()?;
+    let names = [&wishes.references, &wishes.thoughts];
+    if wishes.conversation.is_some() || wishes.background || names.iter().any(|n| !n.is_empty()) {
+        return None;
+    }
     let (asked, key) = (x.asked.as_ref()?, x.key.as_ref()?);
     let group = &world.groups[key.group];
     let can = |channel: &Channel| {
@@ -233,6 +241,8 @@ struct Passing<'a, 'b> {
     lane: Option<&'a str>,
     /// Another way may answer while nothing has reached the client.
     can_move: bool,
+    /// The channel keeps the response.
+    stores: bool,
     committed: bool,
     /// The opening events: they pass with the first output.
     held: Vec<String>,
@@ -336,6 +346,9 @@ impl Passing<'_, '_> {
                 self.commit().await?;
                 if let Some(response) = &response {
                     self.upstream.remember(id_of(response));
+                    if self.stores {
+                        kept::remember(&self.x, response).await;
+                    }
                 }
                 self.pass(text.to_owned()).await?;
                 self.x.end_attempt(Outcome::Ok, None);

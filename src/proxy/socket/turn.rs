@@ -159,7 +159,7 @@ pub fn meaning(event: &str) -> Meaning {
     match milestone(event) {
         Some(Milestone::Over(response)) => Meaning::Over(Some(response.to_owned())),
         Some(Milestone::Error) => Meaning::Error,
-        Some(Milestone::Begun(_)) | None => Meaning::Goes,
+        Some(Milestone::Begun(_) | Milestone::Item(_)) | None => Meaning::Goes,
     }
 }
 
