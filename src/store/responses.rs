@@ -156,6 +156,9 @@ impl Store {
 
     /// Takes down what a response has become, and unlocks its conversation, which gets the items of the turn if it is
     /// completed or incomplete. `false`: it has been deleted.
+    ///
+    /// A turn that has lost its conversation's lock, because its lease ran out and another turn was begun, is finished
+    /// too, and `true`, but its conversation gets none of its items: the other turn was begun without them.
     pub async fn finish(&self, id: String, done: Finished) -> Result<bool, StoreError> {
         self.call(move |inner| async move { finish(&inner, id, done).await })
             .await
