@@ -119,7 +119,7 @@ async fn a_commit_that_fails_is_undone() {
     .await;
 }
 
-/// Where a transaction is left: its so manieth call is begun, and dropped with whatever it has under way.
+/// Where a transaction is left: its call of that number is begun, and dropped with whatever it has under way.
 struct Left {
     at: usize,
     calls: usize,
@@ -133,9 +133,8 @@ impl Left {
             return Some(call.await);
         }
         let mut call = Box::pin(call);
-        let begun =
-            |context: &mut std::task::Context<'_>| Poll::Ready(drop(call.as_mut().poll(context)));
-        std::future::poll_fn(begun).await;
+        let begun = |context: &mut std::task::Context<'_>| Poll::Ready(call.as_mut().poll(context));
+        drop(std::future::poll_fn(begun).await);
         None
     }
 }
