@@ -60,6 +60,13 @@ def translated_sse(upstream):
     return measure
 
 
+def kept(bench, target, seconds):
+    """The gateway against itself: in the place of bare Pingora it keeps nothing."""
+    speaks = "kept" if target.name == "gateway" else "unkept"
+    run = bench.load(bench.targets["gateway"], "unary", connections=1, seconds=seconds, upstream="anthropic", speaks=speaks)
+    return dict(run, value=run["p50_us"])
+
+
 def idle(_bench, target, _seconds):
     return {"value": stand.settled_rss_kib(target.pid) / 1024}
 
@@ -112,6 +119,8 @@ class Scenario:
     # Anew for every round, for figures that the round before would spoil.
     new_processes: bool = False
     warm_up: bool = True
+    # Where the gateway keeps what it keeps, if not where the options say.
+    store: str = ""
 
     def met(self, figure):
         return figure >= self.target if self.more_is_better else figure <= self.target
@@ -129,6 +138,8 @@ SCENARIOS = [
              "{:.2f} x", 0.60, more_is_better=True),
     Scenario("sse-anthropic", "64 streams x 200 events of an Anthropic channel, translated for chat clients", "events/s",
              translated_sse("anthropic"), ratios, "{:.2f} x", 0.50, more_is_better=True),
+    Scenario("kept", "p50 of a response over an Anthropic channel that is kept in SQLite, against one that is not", "us", kept,
+             differences, "{:+.0f} us", 1000.0, store="sqlite:{dir}/torouter.db"),
     Scenario("idle", "memory after start", "MiB", idle, own_figures, "{:.1f} MiB", 25.0, new_processes=True, warm_up=False),
     Scenario("hold", f"memory of an open idle stream ({HELD_STREAMS})", "KiB", held, own_figures, "{:.1f} KiB", 64.0,
              new_processes=True, warm_up=False),
@@ -150,7 +161,7 @@ def run_scenario(scenario, binaries, cores, options):
                 bench.close()
                 bench = None
             if not bench:
-                bench = Stand(binaries, cores, options.store)
+                bench = Stand(binaries, cores, scenario.store or options.store)
             figures = one_round(scenario, bench, number, options.seconds)
             if number > 0:
                 rounds.append(figures)

@@ -218,6 +218,10 @@ pub struct Answering {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a stream, and boxed with all of its answer"
+)]
 enum Kind {
     Stream {
         frames: Frames,

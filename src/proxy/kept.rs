@@ -448,7 +448,7 @@ pub async fn start_job(
     Ok(answer)
 }
 
-/// An answer that passes as it is has been taken.
+/// An answer that passes as it is begins: nothing of an earlier attempt's counts.
 pub fn answer_begins(x: &mut Exchange) {
     let (Some(state), Some(asked)) = (&mut x.state, &x.asked) else {
         return;
@@ -456,18 +456,25 @@ pub fn answer_begins(x: &mut Exchange) {
     if asked.operation != Operation::Responses {
         return;
     }
-    if state.wishes.store {
-        state.beginning = Some(BytesMut::new());
-    }
-    if state.begun && state.settled.conversation.is_none() {
-        // An attempt before this one would have kept it here.
-        state.forget();
-    } else if state.begun {
-        state.capture = Some(if asked.expect == Expect::Sse {
+    state.beginning = state.wishes.store.then(BytesMut::new);
+    let captures = state.begun && state.settled.conversation.is_some();
+    state.capture = captures.then(|| {
+        if asked.expect == Expect::Sse {
             Capture::Stream(Frames::new(MAX_EVENT))
         } else {
             Capture::Whole(Vec::new())
-        });
+        }
+    });
+}
+
+/// It stands.
+pub fn answer_stands(x: &mut Exchange) {
+    if let Some(state) = &mut x.state
+        && state.begun
+        && state.capture.is_none()
+    {
+        // An attempt before this one would have kept it here.
+        state.forget();
     }
 }
 

@@ -101,6 +101,9 @@ pub fn receive_head(x: &mut Exchange, head: &ResponseHeader) -> Result<()> {
             if asked.expect == Expect::Sse {
                 latch.set_heartbeat(x.world.config.server.heartbeat);
             }
+            if attempt.translation.is_none() {
+                kept::answer_begins(x);
+            }
         } else {
             return Err(bad_response(
                 x,
@@ -182,7 +185,7 @@ fn judged(x: &mut Exchange, verdict: Verdict) -> Result<()> {
             let passes = attempt.translation.is_none();
             x.first_output = Some(Instant::now());
             if passes {
-                kept::answer_begins(x);
+                kept::answer_stands(x);
             }
             Ok(())
         }

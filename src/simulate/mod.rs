@@ -79,7 +79,7 @@ const MOST_BODY: usize = 512 * 1024 * 1024;
 const MOST_COUNTERS: usize = 10_000;
 
 /// How long a slow answer takes that is no stream.
-const SLOW_WHOLE: Duration = Duration::from_secs(2);
+const SLOW_WHOLE: Duration = Duration::from_millis(1500);
 
 /// How the simulator behaves when a request does not say otherwise.
 #[derive(Clone, Debug, Default)]

@@ -12,7 +12,7 @@ const QUEUED_MS: u64 = 100;
 const WHOLE_MS: u64 = 300;
 
 /// Between the events of a slow answer, streamed or in the background.
-pub(super) const SLOW_GAP_MS: u64 = 150;
+pub(super) const SLOW_GAP_MS: u64 = 100;
 
 /// `response.created` and `response.queued` come at once.
 const AT_ONCE: usize = 2;
@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn a_run_is_queued_then_in_progress_then_done() {
-        let run = Run::begin(1000, 12, false);
+        let run = Run::begin(1000, 13, false);
         assert_eq!(run.status(1000), Some("queued"));
         assert_eq!(run.status(1100), Some("in_progress"));
-        assert_eq!(run.status(1298), Some("in_progress"));
+        assert_eq!(run.status(1299), Some("in_progress"));
         assert_eq!(run.status(1300), None);
         run.cancel(1300);
         assert_eq!(run.status(1300), None);
@@ -108,7 +108,7 @@ mod tests {
     fn a_cancelled_run_has_no_later_events() {
         let run = Run::begin(1000, 12, true);
         let seen_by_a_stream = run.clone();
-        run.cancel(1200);
+        run.cancel(1150);
         assert_eq!(seen_by_a_stream.due_ms(2), Some(1100));
         assert_eq!(seen_by_a_stream.due_ms(3), None);
         assert_eq!(run.status(9000), Some("cancelled"));

@@ -56,12 +56,16 @@ pub enum Mode {
     Streamed,
 }
 
-/// The protocols that the mock answers in.
+/// What a client speaks. The mock answers in the first three; the others are only asked of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Protocol {
     Chat,
     Anthropic,
     Gemini,
+    /// A response that the gateway keeps.
+    Kept,
+    /// The same one, not kept.
+    Unkept,
 }
 
 impl Protocol {
@@ -70,6 +74,8 @@ impl Protocol {
             "chat" => Some(Self::Chat),
             "anthropic" => Some(Self::Anthropic),
             "gemini" => Some(Self::Gemini),
+            "kept" => Some(Self::Kept),
+            "unkept" => Some(Self::Unkept),
             _ => None,
         }
     }
@@ -77,7 +83,7 @@ impl Protocol {
     /// Starts the names of its models: by them a gateway chooses the channel.
     pub fn prefix(self) -> &'static str {
         match self {
-            Self::Chat => "",
+            Self::Chat | Self::Kept | Self::Unkept => "",
             Self::Anthropic => "claude-",
             Self::Gemini => "gemini-",
         }
@@ -128,6 +134,21 @@ pub fn request(host: &str, key: &str, speaks: Protocol, model: &str, mode: Mode)
                 ),
             )
         }
+        Protocol::Kept | Protocol::Unkept => (
+            "/v1/responses".to_owned(),
+            format!("authorization: Bearer {key}"),
+            format!(
+                concat!(
+                    r#"{{"model":"{}","instructions":"{}","input":"{}","temperature":0.2,"#,
+                    r#""max_output_tokens":400,"store":{},"stream":{}}}"#
+                ),
+                model,
+                system,
+                question,
+                speaks == Protocol::Kept,
+                streamed
+            ),
+        ),
         Protocol::Gemini => {
             let verb = if streamed {
                 "streamGenerateContent?alt=sse"
@@ -160,7 +181,13 @@ pub fn request(host: &str, key: &str, speaks: Protocol, model: &str, mode: Mode)
 mod tests {
     use super::*;
 
-    const ALL: [Protocol; 3] = [Protocol::Chat, Protocol::Anthropic, Protocol::Gemini];
+    const ALL: [Protocol; 5] = [
+        Protocol::Chat,
+        Protocol::Anthropic,
+        Protocol::Gemini,
+        Protocol::Kept,
+        Protocol::Unkept,
+    ];
 
     #[test]
     fn a_shape_is_found_again_in_the_request_that_names_it() {

@@ -149,7 +149,7 @@ impl<'a> Parts<'a> {
                     None,
                 );
             }
-            Known::Compaction => self.compaction(block, cache, at, losses),
+            Known::Compaction => self.compaction(&block, cache, at, losses),
         }
         Ok(())
     }
@@ -412,7 +412,7 @@ impl<'a> Parts<'a> {
     /// What Anthropic made of the conversation before it: a summary, which others can read as well.
     fn compaction(
         &mut self,
-        block: Block<'a>,
+        block: &Block<'a>,
         cache: Option<CacheMark>,
         at: &Path<'_>,
         losses: &mut Vec<Loss>,

@@ -335,7 +335,9 @@ mod tests {
             (&[" "], false),
         ] {
             let mut balance = Balance::default();
-            pieces.iter().for_each(|piece| balance.add(piece));
+            for piece in pieces {
+                balance.add(piece);
+            }
             assert_eq!(balance.is_whole(), whole, "{pieces:?}");
         }
     }

@@ -184,8 +184,8 @@ impl Choice {
 
     pub(super) fn message(&mut self, message: Message<'_>, out: &mut Out<'_, '_, '_>) {
         self.reasoning(
-            &message.reasoning_content,
-            &message.reasoning,
+            message.reasoning_content.as_ref(),
+            message.reasoning.as_ref(),
             message.reasoning_details,
             out,
         );
@@ -276,8 +276,8 @@ impl Choice {
     /// Three fields say the same; the entries say most.
     pub(super) fn reasoning(
         &mut self,
-        content: &Option<Loose<'_>>,
-        reasoning: &Option<Loose<'_>>,
+        content: Option<&Loose<'_>>,
+        reasoning: Option<&Loose<'_>>,
         details: Option<Items<Detail<'_>>>,
         out: &mut Out<'_, '_, '_>,
     ) {

@@ -147,9 +147,8 @@ pub(super) fn read_audio<'a>(written: AudioWritten<'a>, path: &str) -> Result<Me
         "pcm16" | "pcm" => Text::Borrowed("audio/pcm"),
         other => Text::Owned(format!("audio/{other}")),
     };
-    let data = match data_url(data) {
-        Err(data) | Ok(Some((_, data))) => data,
-        Ok(None) => return Err(missing("data", "base64 is expected.")),
+    let (Err(data) | Ok(Some((_, data)))) = data_url(data) else {
+        return Err(missing("data", "base64 is expected."));
     };
     Ok(Media::new(
         MediaKind::Audio,

@@ -75,7 +75,7 @@ impl<'a> Reading<'a> {
             }
         };
         match &*kind {
-            "message" => self.message(item, path, losses),
+            "message" => self.message(&item, path, losses),
             "function_call" | "custom_tool_call" => self.call(item, &kind, path, losses),
             "function_call_output" | "custom_tool_call_output" => self.result(item, path, losses),
             "reasoning" => self.reasoning(item, raw, path),
@@ -134,7 +134,12 @@ impl<'a> Reading<'a> {
         &mut self.turns[at].parts
     }
 
-    fn message(&mut self, item: Item<'a>, path: &str, losses: &mut Vec<Loss>) -> Result<(), Fault> {
+    fn message(
+        &mut self,
+        item: &Item<'a>,
+        path: &str,
+        losses: &mut Vec<Loss>,
+    ) -> Result<(), Fault> {
         unknown(&format!("{path}."), &item.unknown, losses);
         let role = match item.role.as_deref() {
             Some("user") => Role::User,

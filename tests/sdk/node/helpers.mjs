@@ -27,6 +27,9 @@ export const ODD_TEXT = 'Grüße \u{1f980} "quoted" \\ line\nnext';
 
 export const said = (model, text) => `Hello from ${model}. You said: ${text}`;
 export const toolsSaid = (model, text) => `Hello from ${model}. The tools answered: ${text}`;
+/** The answer to a text that begins with `RECALL`: what was said before it, so far as it was sent. */
+export const recalled = (model, texts, answers = 0, results = 0) =>
+  `Hello from ${model}. Before this you said: ${texts.join(' | ') || 'nothing'}. Answers: ${answers}. Tool results: ${results}.`;
 export const user = (content) => [{ role: 'user', content }];
 
 export const openai = (mount = '', apiKey = KEY) =>

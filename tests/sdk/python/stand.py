@@ -44,6 +44,9 @@ class Stand:
         self.folder = folder
         self.simulator, self.port, self.admin = free_ports(3)
         self.channels = []
+        # Further keys: name, secret and group; a group has all channels.
+        self.keys = []
+        self.head = ""
         self.processes = []
         self.openai = self.anthropic = self.google = None
 
@@ -59,15 +62,34 @@ class Stand:
             )
         return name
 
+    def key(self, name, group="all"):
+        """A further key; its secret."""
+        secret = f"sk-stand-{name}"
+        self.keys.append((name, secret, group))
+        return secret
+
+    def client(self, secret):
+        """The `openai` SDK with another key."""
+        return openai.OpenAI(
+            base_url=f"http://127.0.0.1:{self.port}/v1", api_key=secret, max_retries=0, timeout=TIMEOUT_S
+        )
+
     def start(self):
         names = [channel.split('"')[1] for channel in self.channels]
         config = self.folder / "torouter.toml"
         config.write_text(
             f'[server]\nlisten = ["127.0.0.1:{self.port}"]\nadmin = "127.0.0.1:{self.admin}"\ndrain_timeout = "1s"\n'
-            '[store]\nurl = "sqlite::memory:"\n[log]\nformat = "text"\nrequests = false\n'
+            '[log]\nformat = "text"\nrequests = false\n'
+            + (self.head or '[store]\nurl = "sqlite::memory:"\n')
             + "".join(self.channels)
-            + f"[[groups]]\nname = \"all\"\nchannels = {names}\n"
-            + f'[[keys]]\nname = "stand"\ngroup = "all"\nsecret = {{ value = "{SECRET}" }}\n'
+            + "".join(
+                f'[[groups]]\nname = "{group}"\nchannels = {names}\n'
+                for group in sorted({"all", *(group for _, _, group in self.keys)})
+            )
+            + "".join(
+                f'[[keys]]\nname = "{name}"\ngroup = "{group}"\nsecret = {{ value = "{secret}" }}\n'
+                for name, secret, group in [("stand", SECRET, "all"), *self.keys]
+            )
         )
         self.run("simulate", "--listen", f"127.0.0.1:{self.simulator}")
         self.answers(f"http://127.0.0.1:{self.simulator}/healthz")

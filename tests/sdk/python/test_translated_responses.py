@@ -81,12 +81,3 @@ def test_a_limit_makes_the_answer_incomplete(model, gpt):
 def test_tokens_are_counted(model, gpt):
     counted = gpt.responses.input_tokens.count(model=model, input="How many tokens are in this sentence?")
     assert counted.object == "response.input_tokens" and 5 <= counted.input_tokens < 40
-
-
-@each_model
-@pytest.mark.parametrize("option", ["previous_response_id", "conversation", "background"])
-def test_what_needs_a_memory_is_refused_by_its_name(option, model, gpt):
-    value = True if option == "background" else "resp_1"
-    with pytest.raises(openai.BadRequestError) as caught:
-        gpt.responses.create(model=model, input="Hi", **{option: value})
-    assert caught.value.code == "unsupported_parameter" and option in caught.value.message

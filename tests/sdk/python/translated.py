@@ -9,6 +9,7 @@ import time
 from enum import Enum
 from typing import Literal, Optional
 
+import pytest
 from conftest import PNG
 from pydantic import BaseModel
 
@@ -36,6 +37,15 @@ CHANNELS = {
     ROUTER: "openrouter-sim",
     COMPATIBLE: "compatible-sim",
     REASONER: "compatible-sim",
+}
+# A model of each platform; Gemini's third generation has rules of its own.
+PLATFORM_MODELS = {
+    "openai": GPT,
+    "anthropic": SONNET,
+    "gemini": GEMINI,
+    "gemini-3": GEMINI_3,
+    "openrouter": ROUTER,
+    "compatible": COMPATIBLE,
 }
 
 # Question, the only word of more than three letters in it (the simulator makes arguments of it), the tool's result.
@@ -109,6 +119,12 @@ def thought(model, text):
     return f"The user wrote {len(text.split())} words to {model}. I will answer in one go."
 
 
+def recalled(model, said, answers=0, results=0):
+    """What a simulated model answers to a text that begins with `RECALL`: what was said before it, so far as it was sent."""
+    before = " | ".join(said) or "nothing"
+    return f"Hello from {model}. Before this you said: {before}. Answers: {answers}. Tool results: {results}."
+
+
 def is_recent(seconds):
     return abs(time.time() - seconds) < 3600
 
@@ -121,6 +137,10 @@ def dropped(headers):
 
 def compact(value):
     return json.dumps(value, separators=(",", ":"))
+
+
+# A model of each platform in turn, for what each must do in the same way.
+each_platform = pytest.mark.parametrize("model", PLATFORM_MODELS.values(), ids=PLATFORM_MODELS)
 
 
 def ids(model):

@@ -5,7 +5,7 @@
 //!     bench-load stream --to ADDR --connections N --events E [--gap-us G] [--seconds S]
 //!     bench-load hold   --to ADDR --connections N
 //!
-//! Each takes `--upstream chat|anthropic|gemini`, whose models are asked for, and `--speaks chat|anthropic|gemini`, the
+//! Each takes `--upstream chat|anthropic|gemini`, whose models are asked for, and `--speaks chat|anthropic|gemini|kept|unkept`, the
 //! protocol of request and answer (chat both): a proxy that translates nothing is spoken to as its upstream is.
 //!
 //! `stream` repeats whole streams until the seconds are over; without seconds each connection reads one. `hold` opens
@@ -188,6 +188,9 @@ impl Tally {
         let (usage, done): (&[u8], &[u8]) = match self.speaks {
             Protocol::Chat => (br#""usage":{"#, b"[DONE]"),
             Protocol::Anthropic => (br#""usage":{"#, br#""type":"message_stop""#),
+            Protocol::Kept | Protocol::Unkept => {
+                (br#""usage":{"#, br#""type":"response.completed""#)
+            }
             Protocol::Gemini => (br#""usageMetadata":{"#, br#""finishReason":"STOP""#),
         };
         self.usage |= memmem::find(data, usage).is_some();

@@ -44,17 +44,17 @@ impl Reader {
             self.file(at, file, sink);
         } else if let Some(code) = part.code {
             let code = code.code.unwrap_or_default();
-            self.text(at, Kind::Text, media::fence("python", &code).into(), sink);
+            self.text(at, &Kind::Text, media::fence("python", &code).into(), sink);
         } else if let Some(outcome) = part.outcome {
             let output = outcome.output.unwrap_or_default();
-            self.text(at, Kind::Text, media::fence("", &output).into(), sink);
+            self.text(at, &Kind::Text, media::fence("", &output).into(), sink);
         } else {
             let kind = if is_thought {
                 Kind::Thought
             } else {
                 Kind::Text
             };
-            self.text(at, kind, part.text.unwrap_or_default().0, sink);
+            self.text(at, &kind, part.text.unwrap_or_default().0, sink);
             self.sign(at, signature, sink);
         }
     }
@@ -85,14 +85,14 @@ impl Reader {
     }
 
     /// Text of several responses is one part while it is of one kind.
-    pub(super) fn text(&mut self, at: usize, kind: Kind, text: Text<'_>, sink: &mut Sink<'_>) {
+    pub(super) fn text(&mut self, at: usize, kind: &Kind, text: Text<'_>, sink: &mut Sink<'_>) {
         if text.is_empty() {
             return;
         }
         let part = match &self.choices[at].open {
-            Some(open) if open.kind == kind && !open.is_signed => open.part,
+            Some(open) if open.kind == *kind && !open.is_signed => open.part,
             _ => {
-                let open = if kind == Kind::Thought {
+                let open = if *kind == Kind::Thought {
                     Open::Reasoning {
                         redacted: false,
                         summary: false,
@@ -100,7 +100,7 @@ impl Reader {
                 } else {
                     Open::Text
                 };
-                let is_text = kind == Kind::Text;
+                let is_text = *kind == Kind::Text;
                 let part = self.open(at, kind.clone(), open, sink);
                 if is_text {
                     self.choices[at].sources.text_begins();
@@ -108,7 +108,7 @@ impl Reader {
                 part
             }
         };
-        if kind == Kind::Text {
+        if *kind == Kind::Text {
             self.choices[at].sources.said(&text);
         }
         sink(Event::Delta {

@@ -457,9 +457,9 @@ fn usage_comes_only_where_it_was_asked_for() {
             ..echo()
         });
         let mut out = Vec::new();
-        events
-            .iter()
-            .for_each(|event| writer.event(event.clone(), &mut out));
+        for event in &events {
+            writer.event(event.clone(), &mut out);
+        }
         String::from_utf8(out).expect("text")
     };
     assert!(!written(false).contains("usage"));
