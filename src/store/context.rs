@@ -2,7 +2,8 @@
 
 use super::engine::args;
 use super::error::{ContextError, StoreError};
-use super::responses::{Stored, pinned, stored_columns};
+use super::response::{Stored, stored_columns};
+use super::responses::pinned;
 use super::{Inner, Owner, Store, conversations, item, now};
 
 /// A response and all that led to it.

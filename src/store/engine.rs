@@ -1,18 +1,17 @@
 //! The two databases behind one face: statements with `$1` in them, arguments, rows, transactions.
 
+mod sqlite;
+
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{ConnectOptions, Executor, Postgres, Row as _, SqlSafeStr, Sqlite, Transaction};
 
 use super::error::{StoreError, Trouble, of_postgres, of_sqlite};
 use super::place::Place;
 
-const BUSY: Duration = Duration::from_secs(2);
 /// How long a call waits for a connection: for its turn at SQLite's writer, or for a server that is away.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
@@ -128,40 +127,8 @@ pub fn padded(rows: usize) -> usize {
 impl Engine {
     pub fn open(place: Place) -> Result<Self, String> {
         match place {
-            Place::Memory => {
-                let only = SqlitePoolOptions::new()
-                    .min_connections(1)
-                    .max_connections(1)
-                    .idle_timeout(None)
-                    .max_lifetime(None)
-                    .test_before_acquire(false)
-                    .acquire_timeout(ACQUIRE)
-                    .connect_lazy_with(sqlite_options().in_memory(true).shared_cache(false));
-                Ok(Self::Sqlite {
-                    write: only.clone(),
-                    read: only,
-                })
-            }
-            Place::File(path) => {
-                make_private(&path)?;
-                let options = sqlite_options()
-                    .filename(&path)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Normal);
-                let pool = |connections| {
-                    SqlitePoolOptions::new()
-                        .max_connections(connections)
-                        .idle_timeout(None)
-                        .max_lifetime(None)
-                        .test_before_acquire(false)
-                        .acquire_timeout(ACQUIRE)
-                        .connect_lazy_with(options.clone())
-                };
-                Ok(Self::Sqlite {
-                    write: pool(1),
-                    read: pool(4),
-                })
-            }
+            Place::Memory => Ok(sqlite::in_memory()),
+            Place::File(path) => sqlite::in_file(&path),
             Place::Postgres(options) => {
                 let options = options
                     .application_name("torouter")
@@ -221,11 +188,13 @@ impl Engine {
     /// A transaction that writes. It is undone when it is dropped before its `commit`.
     pub async fn begin(&self) -> Result<Work, StoreError> {
         match self {
-            // IMMEDIATE takes the lock at once: one that reads first and then finds the lock taken cannot wait.
-            Self::Sqlite { write, .. } => match write.begin_with("BEGIN IMMEDIATE").await {
-                Ok(work) => Ok(Work::Sqlite(work)),
-                Err(error) => Err(of_sqlite(&error)),
-            },
+            Self::Sqlite { write, .. } => {
+                let mut work = write.acquire().await.map_err(|error| of_sqlite(&error))?;
+                // IMMEDIATE takes the lock at once: one that reads first and then finds the lock taken cannot wait.
+                let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *work).await;
+                begun.map_err(|error| of_sqlite(&error))?;
+                Ok(Work::Sqlite(work))
+            }
             Self::Postgres(pool) => match pool.begin().await {
                 Ok(work) => Ok(Work::Postgres(work)),
                 Err(error) => Err(of_postgres(&error)),
@@ -234,39 +203,11 @@ impl Engine {
     }
 }
 
-fn sqlite_options() -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .busy_timeout(BUSY)
-        .foreign_keys(true)
-        .disable_statement_logging()
-}
-
-/// Makes the file if it is not there, for this user only: it will hold what people say. SQLite gives its own files
-/// beside it the same mode.
-fn make_private(path: &std::path::Path) -> Result<(), String> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|error| match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-                format!(
-                    "the folder {} is not there; make it, for the user that runs torouter",
-                    folder.display()
-                )
-            }
-            _ => format!("the file cannot be opened for writing: {error}"),
-        })
-}
-
-/// A transaction.
+/// A transaction. After an error it is over, and all that is left to do is to drop it: SQLite may have undone it, and
+/// a statement that followed would stand by itself.
 pub enum Work {
-    Sqlite(Transaction<'static, Sqlite>),
+    /// The pool ends it when the connection comes back.
+    Sqlite(PoolConnection<Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -323,7 +264,10 @@ impl Work {
 
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(work) => work.commit().await.map_err(|error| of_sqlite(&error)),
+            Self::Sqlite(mut work) => match sqlx::query("COMMIT").execute(&mut *work).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(of_sqlite(&error)),
+            },
             Self::Postgres(work) => work.commit().await.map_err(|error| of_postgres(&error)),
         }
     }

@@ -10,7 +10,9 @@ mod conversations;
 mod engine;
 mod error;
 mod item;
+mod making;
 mod place;
+mod response;
 mod responses;
 mod schema;
 mod upkeep;
@@ -29,7 +31,7 @@ pub use context::{Context, Turn};
 pub use conversations::Conversation;
 pub use error::{BeginError, ContextError, OpenError, StoreError, Trouble};
 pub use place::Place;
-pub use responses::{Finished, NewResponse, Status, Stored};
+pub use response::{Finished, NewResponse, Status, Stored};
 
 use engine::Engine;
 

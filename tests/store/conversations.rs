@@ -2,9 +2,9 @@
 
 use torouter::store::{BeginError, ContextError, Finished, NewResponse, Status};
 
-use super::cases::{after, done, new, turn};
 use super::place::{Place, alice, owner};
 use super::suite::list;
+use super::turns::{after, done, new, turn};
 
 list![
     a_conversation_is_made_changed_and_deleted,

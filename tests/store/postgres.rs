@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use torouter::store::{Store, Trouble};
 
-use super::cases::{new, turn};
 use super::place::{Place, Postgres, alice};
+use super::turns::{new, turn};
 
 #[tokio::test]
 async fn a_server_that_goes_away_comes_back_without_a_restart() {

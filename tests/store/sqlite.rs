@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, Executor};
 use torouter::store::{BeginError, ContextError, Settings, Status, Store, Trouble};
 
-use super::cases::{after, done, new, turn};
 use super::place::{DAY, Folder, Place, Postgres, alice};
+use super::turns::{after, done, new, turn};
 
 fn refused(url: &str) -> String {
     let settings = Settings {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::place::{Place, Postgres};
-use super::{cases, conversations};
+use super::{bounds, conversations, names, opening, turns};
 
 pub type Case = (&'static str, fn(Place) -> Pin<Box<dyn Future<Output = ()>>>);
 
@@ -17,7 +17,15 @@ macro_rules! list {
 pub(crate) use list;
 
 fn all() -> impl Iterator<Item = &'static Case> {
-    cases::CASES.iter().chain(conversations::CASES)
+    [
+        turns::CASES,
+        conversations::CASES,
+        names::CASES,
+        bounds::CASES,
+        opening::CASES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Every case in a thread and a database of its own; says which have failed.

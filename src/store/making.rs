@@ -1,0 +1,269 @@
+//! Responses that are being made: begun, renewed, asked to stop, finished.
+
+use super::engine::{Arg, Work, args, padded, placeholders};
+use super::error::{BeginError, StoreError};
+use super::response::{Finished, NewResponse, Status};
+use super::{Inner, LEASE_MS, Owner, Store, conversations, item, now, signed};
+
+impl Store {
+    /// Takes down that a response is being made. In one transaction: the response, the lock on its conversation, the
+    /// new expiry of its ancestors. Its lease runs until the next [`renew`](Self::renew).
+    pub async fn begin(&self, new: NewResponse) -> Result<(), BeginError> {
+        self.call(move |inner| async move {
+            inner.room(new.input.len() + new.body.len()).await?;
+            begin(&inner, new).await
+        })
+        .await
+    }
+
+    /// Takes down what a response has become, and unlocks its conversation, which gets the items of the turn if it is
+    /// completed or incomplete. `false`: it has been deleted.
+    ///
+    /// A turn that has lost its conversation's lock, because its lease ran out and another turn was begun, is finished
+    /// too, and `true`, but its conversation gets none of its items: the other turn was begun without them.
+    pub async fn finish(&self, id: String, done: Finished) -> Result<bool, StoreError> {
+        self.call(move |inner| async move { finish(&inner, id, done).await })
+            .await
+    }
+
+    /// `false`: it has been deleted.
+    pub async fn set_status(
+        &self,
+        id: String,
+        status: Status,
+        body: String,
+    ) -> Result<bool, StoreError> {
+        self.call(move |inner| async move {
+            let mut work = inner.engine.begin().await?;
+            let changed = work
+                .run(
+                    "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1",
+                    args![&id, status.as_str(), signed(body.len())],
+                )
+                .await?;
+            work.run(
+                "UPDATE contents SET body = $2 WHERE response = $1",
+                args![&id, body.into_bytes()],
+            )
+            .await?;
+            work.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Says that these responses are still being made here: every 10 s, for a lease lasts 30 s. Returns those that
+    /// somebody has asked to cancel.
+    pub async fn renew(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
+        self.call(move |inner| async move {
+            let mut asked = Vec::new();
+            for some in ids.chunks(64) {
+                asked.extend(renew(&inner, some).await?);
+            }
+            Ok(asked)
+        })
+        .await
+    }
+
+    /// Asks whoever is making a response to stop. `false`: nobody is.
+    pub async fn ask_cancel(&self, id: String, owner: Owner) -> Result<bool, StoreError> {
+        self.call(move |inner| async move {
+            let mut work = inner.engine.begin().await?;
+            let asked = work
+                .run(
+                    "UPDATE responses SET cancel = 1
+                     WHERE id = $1 AND owner_key = $2 AND owner_group = $3 AND expires > $4
+                     AND status IN ('queued', 'in_progress') AND lease >= $4",
+                    args![&id, &*owner.key, &*owner.group, now()],
+                )
+                .await?;
+            work.commit().await?;
+            Ok(asked > 0)
+        })
+        .await
+    }
+}
+
+async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
+    let (now, expires) = (now(), inner.expiry());
+    let Owner { key, group } = &new.owner;
+    let mut work = inner.engine.begin().await?;
+    let place = match &new.conversation {
+        Some(conversation) => {
+            conversations::lock(
+                &mut work,
+                conversation,
+                &new.id,
+                &new.owner,
+                inner.ancestors_expiry(),
+            )
+            .await?
+        }
+        None => 0,
+    };
+    if let Some(previous) = &new.previous {
+        touch(&mut work, previous, &new.owner, inner.ancestors_expiry()).await?;
+    }
+    let (input_size, body_size) = (signed(new.input.len()), signed(new.body.len()));
+    work.run(
+        "INSERT INTO responses (id, owner_key, owner_group, previous, conversation, place, background, status,
+         created, expires, lease, cancel, input_size, output_size, rest_size)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, 0, $13)",
+        args![
+            &new.id, &**key, &**group, new.previous.as_ref(), new.conversation.as_ref(), place, new.background,
+            new.status.as_str(), now, expires, now + LEASE_MS, input_size, body_size,
+        ],
+    )
+    .await?;
+    let ids = item::ids_in(&new.input);
+    work.run(
+        "INSERT INTO contents (response, input, output, body, events) VALUES ($1, $2, $3, $4, NULL)",
+        args![&new.id, new.input.into_bytes(), b"[]".to_vec(), new.body.into_bytes()],
+    )
+    .await?;
+    note_items(&mut work, &new.id, &ids).await?;
+    work.commit().await?;
+    inner.grown(input_size + body_size);
+    Ok(())
+}
+
+async fn finish(inner: &Inner, id: String, done: Finished) -> Result<bool, StoreError> {
+    let events_size = done.events.as_ref().map_or(0, Vec::len);
+    let (output_size, rest_size) = (
+        signed(done.output.len()),
+        signed(done.body.len() + events_size),
+    );
+    let mut work = inner.engine.begin().await?;
+    let rows = work
+        .rows(
+            "UPDATE responses SET status = $2, output_size = $3, rest_size = $4, lease = 0, cancel = 0
+             WHERE id = $1 RETURNING conversation",
+            args![&id, done.status.as_str(), output_size, rest_size],
+        )
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(false);
+    };
+    let mut grown = output_size + rest_size;
+    if let Some(conversation) = row.opt_text(0)? {
+        let items = match done.status {
+            Status::Completed | Status::Incomplete => {
+                let input = own_input(&mut work, &id).await?;
+                let both = [item::elements(&input), item::elements(&done.output)].concat();
+                both.into_iter().map(str::to_owned).collect()
+            }
+            Status::Queued | Status::InProgress | Status::Failed | Status::Cancelled => Vec::new(),
+        };
+        grown += conversations::unlock(&mut work, &conversation, &id, items).await?;
+    }
+    let ids = item::ids_in(&done.output);
+    work.run(
+        "UPDATE contents SET output = $2, body = $3, events = $4 WHERE response = $1",
+        args![
+            &id,
+            done.output.into_bytes(),
+            done.body.into_bytes(),
+            done.events
+        ],
+    )
+    .await?;
+    note_items(&mut work, &id, &ids).await?;
+    work.commit().await?;
+    inner.grown(grown);
+    Ok(true)
+}
+
+async fn own_input(work: &mut Work, id: &str) -> Result<String, StoreError> {
+    let rows = work
+        .rows("SELECT input FROM contents WHERE response = $1", args![id])
+        .await?;
+    rows.first().map_or(Ok(String::new()), |row| row.content(0))
+}
+
+/// A chain lives as long as its last turn: ancestors that would expire earlier are put off.
+async fn touch(
+    work: &mut Work,
+    previous: &str,
+    owner: &Owner,
+    expires: i64,
+) -> Result<(), StoreError> {
+    let rows = work
+        .rows(
+            "WITH RECURSIVE chain (id, previous, conversation) AS (
+                 SELECT r.id, r.previous, r.conversation FROM responses r
+                 WHERE r.id = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+                 UNION
+                 SELECT r.id, r.previous, r.conversation FROM chain JOIN responses r ON r.id = chain.previous
+                 WHERE chain.conversation IS NULL
+                 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+             )
+             UPDATE responses SET expires = $5 WHERE id IN (SELECT id FROM chain) RETURNING conversation",
+            args![previous, &*owner.key, &*owner.group, now(), expires],
+        )
+        .await?;
+    for row in &rows {
+        if let Some(conversation) = row.opt_text(0)? {
+            work.run(
+                "UPDATE conversations SET expires = $2 WHERE id = $1 AND expires < $2",
+                args![&conversation, expires],
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes down by which ids a response's items can be referred to.
+async fn note_items(work: &mut Work, response: &str, ids: &[String]) -> Result<(), StoreError> {
+    for some in ids.chunks(64) {
+        // Padded with the last one again: few statements, kept prepared.
+        let rows = padded(some.len());
+        let sql = format!(
+            "INSERT INTO response_items (item, response) VALUES {} ON CONFLICT DO NOTHING",
+            placeholders(rows, 2)
+        );
+        let last = some.last().into_iter().cycle();
+        let args = some.iter().chain(last).take(rows);
+        let args = args.flat_map(|id| args![id, response]).collect();
+        work.run(sqlx::AssertSqlSafe(sql), args).await?;
+    }
+    Ok(())
+}
+
+/// At most 64 at a time.
+async fn renew(inner: &Inner, ids: &[String]) -> Result<Vec<String>, StoreError> {
+    let rows = padded(ids.len());
+    let marks: Vec<String> = (2..rows + 2).map(|at| format!("${at}")).collect();
+    let marks = marks.join(", ");
+    let args = || -> Vec<Arg> {
+        let last = ids.last().into_iter().cycle();
+        let ids = ids.iter().chain(last).take(rows);
+        let lease = std::iter::once(Arg::from(now() + LEASE_MS));
+        lease.chain(ids.map(Arg::from)).collect()
+    };
+    let mut work = inner.engine.begin().await?;
+    let rows = work
+        .rows(
+            sqlx::AssertSqlSafe(format!(
+                "UPDATE responses SET lease = $1 WHERE id IN ({marks}) AND status IN ('queued', 'in_progress')
+                 RETURNING id, cancel"
+            )),
+            args(),
+        )
+        .await?;
+    work.run(
+        sqlx::AssertSqlSafe(format!(
+            "UPDATE conversations SET lease = $1 WHERE locked_by IN ({marks})"
+        )),
+        args(),
+    )
+    .await?;
+    work.commit().await?;
+    let mut asked = Vec::new();
+    for row in &rows {
+        if row.flag(1)? {
+            asked.push(row.text(0)?);
+        }
+    }
+    Ok(asked)
+}

@@ -1,0 +1,241 @@
+//! Names and bytes: whose something is, under which id it is found, and that nothing in it is changed.
+
+use torouter::store::{ContextError, Finished, NewResponse};
+
+use super::place::{Place, alice, owner};
+use super::suite::list;
+use super::turns::{after, done, new, turn};
+
+list![
+    what_another_owner_has_is_not_found,
+    items_are_found_by_their_ids,
+    every_byte_is_kept,
+    sql_in_names_and_ids_is_only_text,
+    a_pin_says_where_a_response_is,
+];
+
+async fn what_another_owner_has_is_not_found(place: Place) {
+    let store = place.open();
+    store.begin(new("r")).await.expect("begun");
+    turn(&store, new("done")).await;
+    for other in [
+        owner("bob", "default"),
+        owner("alice", "other"),
+        owner("", ""),
+        owner("alic", "edefault"),
+    ] {
+        let id = || "r".to_owned();
+        assert_eq!(
+            store.find(id(), other.clone()).await.expect("an answer"),
+            None
+        );
+        assert_eq!(
+            store.events(id(), other.clone()).await.expect("an answer"),
+            None
+        );
+        let context = store.context(id(), other.clone(), 1000).await;
+        assert!(
+            matches!(context, Err(ContextError::NotFound)),
+            "{context:?}"
+        );
+        assert!(!store.delete(id(), other.clone()).await.expect("an answer"));
+        assert!(
+            !store
+                .ask_cancel(id(), other.clone())
+                .await
+                .expect("an answer")
+        );
+        let items = store.items(vec!["msg_done".into()], other.clone()).await;
+        assert!(items.expect("an answer").is_empty());
+        // Nor is it an ancestor for it.
+        let stolen = NewResponse {
+            owner: other.clone(),
+            ..after(&format!("{}{}", other.key, other.group), "done")
+        };
+        let id = stolen.id.clone();
+        store.begin(stolen).await.expect("begun");
+        let context = store.context(id, other, 1000).await;
+        assert!(
+            matches!(context, Err(ContextError::MissingAncestor(ref id)) if id == "done"),
+            "{context:?}"
+        );
+    }
+    assert!(
+        store
+            .find("r".into(), alice())
+            .await
+            .expect("an answer")
+            .is_some()
+    );
+}
+
+async fn items_are_found_by_their_ids(place: Place) {
+    let store = place.open();
+    let many: Vec<String> = (0..150)
+        .map(|n| format!(r#"{{"id":"in_{n}", "n" : {n}}}"#))
+        .collect();
+    let input = format!(
+        "[{}, {{\"type\":\"item_reference\",\"id\":\"msg_r\"}}]",
+        many.join(" , ")
+    );
+    turn(&store, NewResponse { input, ..new("r") }).await;
+    store
+        .create_conversation(
+            "c".into(),
+            alice(),
+            "{}".into(),
+            vec![r#"{"id" : "kept"}"#.into()],
+        )
+        .await
+        .expect("made");
+    let asked = ["in_149", "nowhere", "msg_r", "kept", "in_0"]
+        .map(str::to_owned)
+        .to_vec();
+    let found = store.items(asked, alice()).await.expect("an answer");
+    let expected = [
+        ("in_149", r#"{"id":"in_149", "n" : 149}"#),
+        ("msg_r", r#"{"id":"msg_r","type":"message"}"#),
+        ("kept", r#"{"id" : "kept"}"#),
+        ("in_0", r#"{"id":"in_0", "n" : 0}"#),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(id, item)| (id.to_owned(), item.to_owned()))
+    );
+}
+
+async fn every_byte_is_kept(place: Place) {
+    let store = place.open();
+    let odd = "[{\"id\":\"i\0\u{1}\", \"t\": \"\0 \\u0000 \\ud800 \u{feff} \u{202e} é e\u{301} 👩‍👩‍👧 \u{10ffff}\",  \"n\":1e400, \"z\":12345678901234567890123, \"a\":1.0}]";
+    let whole = NewResponse {
+        input: odd.into(),
+        body: "{\"\0\":\"\0\"}".into(),
+        ..new("r")
+    };
+    store.begin(whole).await.expect("begun");
+    let finished = Finished {
+        output: odd.into(),
+        body: "{\"\0\0\":\"\u{7f}\"}".into(),
+        ..done("r")
+    };
+    assert!(store.finish("r".into(), finished).await.expect("an answer"));
+    let context = store
+        .context("r".into(), alice(), 1000)
+        .await
+        .expect("a context");
+    assert_eq!(context.stored.body, "{\"\0\0\":\"\u{7f}\"}");
+    assert_eq!(
+        (
+            context.turns[0].input.as_str(),
+            context.turns[0].output.as_str()
+        ),
+        (odd, odd)
+    );
+    for id in ["\0", "r\0", "", "\u{10ffff}", &"x".repeat(100_000)] {
+        assert_eq!(
+            store.find(id.to_owned(), alice()).await.expect("an answer"),
+            None
+        );
+    }
+}
+
+async fn sql_in_names_and_ids_is_only_text(place: Place) {
+    let store = place.open();
+    let nasty = "'; DROP TABLE responses; --\" OR 1=1 $1 ?1 %s \\";
+    let mallory = owner(nasty, nasty);
+    let mine = NewResponse {
+        owner: mallory.clone(),
+        input: format!("[{{\"id\":{nasty:?}}}]"),
+        ..new(nasty)
+    };
+    store.begin(mine).await.expect("begun");
+    turn(&store, new("r")).await;
+    let found = store
+        .find(nasty.into(), mallory.clone())
+        .await
+        .expect("an answer");
+    assert_eq!(found.expect("found").id, nasty);
+    assert_eq!(
+        store
+            .items(vec![nasty.into()], mallory.clone())
+            .await
+            .expect("an answer")
+            .len(),
+        1
+    );
+    store
+        .pin(nasty.into(), alice(), nasty.into())
+        .await
+        .expect("pinned");
+    store
+        .create_conversation(
+            nasty.into(),
+            mallory.clone(),
+            nasty.into(),
+            vec![nasty.into()],
+        )
+        .await
+        .expect("made");
+    let items = store
+        .conversation_items(nasty.into(), mallory.clone(), 1000)
+        .await
+        .expect("an answer");
+    assert_eq!(items, Some(vec![nasty.to_owned()]));
+    store.renew(vec![nasty.into()]).await.expect("an answer");
+    assert!(
+        store
+            .delete(nasty.into(), mallory)
+            .await
+            .expect("an answer")
+    );
+    assert!(
+        store
+            .find("r".into(), alice())
+            .await
+            .expect("an answer")
+            .is_some()
+    );
+}
+
+async fn a_pin_says_where_a_response_is(place: Place) {
+    let store = place.open();
+    store
+        .pin("p".into(), alice(), "openai-1".into())
+        .await
+        .expect("pinned");
+    store
+        .pin("p".into(), owner("bob", "default"), "openai-2".into())
+        .await
+        .expect("pinned");
+    let context = store
+        .context("p".into(), alice(), 0)
+        .await
+        .expect("a context");
+    assert_eq!(
+        (context.stored.channel.as_str(), context.turns.len()),
+        ("openai-1", 0)
+    );
+    store
+        .pin("p".into(), alice(), "openai-3".into())
+        .await
+        .expect("pinned");
+    let found = store
+        .find("p".into(), alice())
+        .await
+        .expect("an answer")
+        .expect("found");
+    assert_eq!(
+        (found.channel.as_str(), found.interrupted),
+        ("openai-3", false)
+    );
+    assert!(store.delete("p".into(), alice()).await.expect("an answer"));
+    assert_eq!(
+        store.find("p".into(), alice()).await.expect("an answer"),
+        None
+    );
+    let bobs = store
+        .find("p".into(), owner("bob", "default"))
+        .await
+        .expect("an answer");
+    assert_eq!(bobs.expect("found").channel, "openai-2");
+}
