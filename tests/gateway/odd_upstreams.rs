@@ -123,10 +123,10 @@ fn an_answer_without_content_passes() {
     let upstream = RawUpstream::start(b"HTTP/1.1 204 No Content\r\n\r\n", 1);
     let gateway = Gateway::start(upstream.address, "", &[channel("odd", "openai", "")]);
     let answer = gateway.send(
-        "DELETE",
-        "/v1/responses/resp_1",
+        "POST",
+        "/v1/moderations",
         &[("x-api-key", KEY), ("connection", "close")],
-        b"",
+        br#"{"model":"m","input":"x"}"#,
     );
     assert_eq!(answer.status, 204);
 }

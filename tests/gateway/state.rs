@@ -237,6 +237,10 @@ fn another_keys_and_another_groups_responses_are_not_found() {
         let path = format!("/v1/responses/{}", id(&made));
         let body =
             json!({"model": model, "input": "x", "previous_response_id": id(&made)}).to_string();
+        let item = json!({"model": model, "input": [
+            {"type": "item_reference", "id": made["output"][0]["id"]},
+            {"role": "user", "content": "RECALL"}]})
+        .to_string();
         for key in ["sk-test-key-0002", "sk-test-key-0003"] {
             let headers = [("x-api-key", key)];
             for (method, path, body) in [
@@ -245,6 +249,7 @@ fn another_keys_and_another_groups_responses_are_not_found() {
                 ("GET", format!("{path}/input_items"), ""),
                 ("POST", format!("{path}/cancel"), ""),
                 ("POST", "/v1/responses".to_owned(), body.as_str()),
+                ("POST", "/v1/responses".to_owned(), item.as_str()),
             ] {
                 let answer = gateway.send(method, &path, &headers, body.as_bytes());
                 assert_eq!(
@@ -448,7 +453,14 @@ fn a_background_response_whose_channels_fail_says_so() {
     let gateway = Gateway::start(simulator.address, "", &[channel("c", "anthropic", lines)]);
     let body = json!({"model": CLAUDE, "input": "Hello", "background": true, "stream": true});
     let streamed = gateway.post("/v1/responses", &body.to_string()).text();
-    assert!(streamed.contains("event: response.failed"), "{streamed}");
+    let names: Vec<&str> = streamed
+        .lines()
+        .filter_map(|line| line.strip_prefix("event: "))
+        .collect();
+    assert_eq!(
+        names,
+        ["response.created", "response.queued", "response.failed"]
+    );
     let last: Value = streamed
         .lines()
         .filter_map(|line| line.strip_prefix("data: "))
@@ -583,8 +595,122 @@ fn items_are_found_by_their_ids() {
     let unknown = json!({"model": CLAUDE, "input": [{"type": "item_reference", "id": "msg_x"}]});
     assert_eq!(
         gateway.post("/v1/responses", &unknown.to_string()).status,
+        404
+    );
+}
+
+/// As the Vercel AI SDK sends its history: single items by name, and no previous response.
+#[test]
+fn items_that_a_channel_keeps_are_asked_of_that_channel() {
+    let simulator = Simulator::start(&[]);
+    let gateway = Gateway::start(
+        simulator.address,
+        "",
+        &[channel("one", "openai", ""), channel("two", "openai", "")],
+    );
+    for stream in [false, true] {
+        let body = json!({"model": "gpt-5", "input": "I am Ada", "stream": stream});
+        let answer = gateway.post("/v1/responses", &body.to_string());
+        let by = answer.header("x-torouter-channel").map(str::to_owned);
+        let text_of_it = answer.text();
+        let made: Value = if stream {
+            let last = text_of_it
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .next_back()
+                .expect("an event");
+            serde_json::from_str::<Value>(last).expect("JSON")["response"].clone()
+        } else {
+            serde_json::from_str(&text_of_it).expect("JSON")
+        };
+        let body = json!({"model": "gpt-5", "input": [
+            {"role": "user", "content": "I am Ada"},
+            {"type": "item_reference", "id": made["output"][0]["id"]},
+            {"role": "user", "content": "RECALL"}]});
+        for _ in 0..3 {
+            let next = gateway.post("/v1/responses", &body.to_string());
+            assert_eq!(next.status, 200, "{}", next.text());
+            assert_eq!(
+                next.header("x-torouter-channel").map(str::to_owned),
+                by,
+                "the channel that has the item"
+            );
+            assert!(text(&next.json()).contains("Answers: 1"), "{}", next.text());
+        }
+    }
+}
+
+#[test]
+fn a_conversation_in_the_background_needs_a_channel_that_leaves_it_to_the_gateway() {
+    let simulator = Simulator::start(&[]);
+    let body = |conversation: &Value| json!({"model": "m", "input": "I am Ada", "background": true, "conversation": id(conversation)});
+    let gateway = over("openai", &simulator, "");
+    let conversation = ask(&gateway, "POST", "/v1/conversations", "{}").json();
+    let refused = gateway.post("/v1/responses", &body(&conversation).to_string());
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "unsupported_parameter"),
+        "{}",
+        refused.text()
+    );
+    let gateway = Gateway::start(
+        simulator.address,
+        "",
+        &[
+            channel("native", "openai", "priority = 1"),
+            channel("other", "anthropic", "priority = 2"),
+        ],
+    );
+    let conversation = ask(&gateway, "POST", "/v1/conversations", "{}").json();
+    let queued = create(&gateway, &body(&conversation));
+    let path = format!("/v1/responses/{}", id(&queued));
+    eventually("it is completed", || {
+        (ask(&gateway, "GET", &path, "").json()["status"] == "completed").then_some(())
+    });
+    let told = create(
+        &gateway,
+        &json!({"model": "m", "input": "RECALL", "conversation": id(&conversation)}),
+    );
+    assert!(text(&told).contains("I am Ada"), "{told}");
+}
+
+#[test]
+fn wrong_items_of_a_conversation_are_refused_and_none_is_lost_in_silence() {
+    let simulator = Simulator::start(&[]);
+    let gateway = over("anthropic", &simulator, "");
+    for items in [
+        r#"[{"role":"user","content":"x"},{}]"#,
+        "[5]",
+        r#"{"role":"user"}"#,
+        r#""x""#,
+    ] {
+        let body = format!(r#"{{"items":{items}}}"#);
+        let answer = ask(&gateway, "POST", "/v1/conversations", &body);
+        assert_eq!(answer.status, 400, "{items}: {}", answer.text());
+    }
+    let long = format!(r#"{{"metadata":{{"k":"{}"}}}}"#, "v".repeat(513));
+    assert_eq!(
+        ask(&gateway, "POST", "/v1/conversations", &long).status,
         400
     );
+}
+
+#[test]
+fn a_conversation_that_does_not_store_its_responses_still_gets_their_items() {
+    let simulator = Simulator::start(&[]);
+    for platform in ["openai", "anthropic"] {
+        let gateway = over(platform, &simulator, "");
+        let conversation = ask(&gateway, "POST", "/v1/conversations", "{}").json();
+        let body = json!({"model": "m", "input": "I am Ada", "store": false, "conversation": id(&conversation)});
+        let made = create(&gateway, &body);
+        let path = format!("/v1/responses/{}", id(&made));
+        assert_eq!(ask(&gateway, "GET", &path, "").status, 404, "{platform}");
+        let told = create(
+            &gateway,
+            &json!({"model": "m", "input": "RECALL", "conversation": id(&conversation)}),
+        );
+        assert!(text(&told).contains("I am Ada"), "{platform}: {told}");
+    }
 }
 
 #[test]
