@@ -19,6 +19,7 @@ pub static PLATFORM: Platform = Platform {
     asks_usage: false,
     serves,
     reason,
+    keeps_responses: false,
     responses_socket: false,
     default_header: None,
     target,

@@ -40,6 +40,8 @@ pub struct Platform {
     pub serves: fn(Operation) -> bool,
     /// The edits that turn its models' reasoning on.
     pub reason: fn(&Reasoning<'_>) -> Result<Option<Edit>, Fault>,
+    /// Does it keep the responses that it makes, so that only it can continue them?
+    pub keeps_responses: bool,
     /// Does it speak Responses over a WebSocket, too?
     pub responses_socket: bool,
     /// A header without which the provider refuses, and its value where the client sent none.

@@ -19,6 +19,7 @@ pub static PLATFORM: Platform = Platform {
     asks_usage: true,
     serves: is_openai_operation,
     reason,
+    keeps_responses: true,
     responses_socket: true,
     default_header: None,
     target,

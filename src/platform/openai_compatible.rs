@@ -3,6 +3,7 @@
 
 use crate::dialect::openai_chat::{self, Flavor, History, ReasoningField, WebSearch};
 use crate::dialect::translate::Target;
+use crate::dialect::{Dialect, Operation};
 
 use super::{Auth, Platform, is_openai_operation, openai};
 
@@ -39,6 +40,11 @@ fn target(model: &str) -> Target<'_> {
     })
 }
 
+/// Some have the Responses API, each a part of it, and hardly one keeps anything: all have Chat.
+fn serves(operation: Operation) -> bool {
+    is_openai_operation(operation) && operation.dialect() != Dialect::OpenAiResponses
+}
+
 pub static PLATFORM: Platform = Platform {
     name: "openai-compatible",
     base_url: None,
@@ -49,8 +55,9 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &["openai-organization", "openai-project"],
     private_headers: &["openai-organization", "openai-project", "x-ratelimit-"],
     asks_usage: true,
-    serves: is_openai_operation,
+    serves,
     reason: openai::reason,
+    keeps_responses: false,
     responses_socket: false,
     default_header: None,
     target,

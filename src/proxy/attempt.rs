@@ -108,12 +108,13 @@ impl Attempt {
         body: &Bytes,
         server: &Server,
         settled: Option<&Settled>,
+        native: bool,
     ) -> std::result::Result<Made, Fault> {
         let channel = claim.channel();
         // Its provider has this model on another API of its own only.
         let is_elsewhere = asked.operation == Operation::Chat
             && channel.config.is_responses_only(&route(channel, asked).0);
-        if (channel.config.platform.serves)(asked.operation) && !is_elsewhere {
+        if native && !is_elsewhere {
             Self::verbatim(claim, asked, body).map(|attempt| Made::Attempt(Box::new(attempt)))
         } else {
             Self::translated(claim, asked, body, server, settled).await

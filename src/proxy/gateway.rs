@@ -105,16 +105,23 @@ impl ProxyHttp for Gateway {
                 return Error::err(ErrorType::InternalError);
             };
             let channel = claim.channel().clone();
-            let native = (channel.config.platform.serves)(asked.operation);
+            let platform = channel.config.platform;
+            let native = (platform.serves)(asked.operation)
+                && x.state
+                    .as_deref()
+                    .is_none_or(|state| state.may_pass(platform));
             let (latch, mut body) = (latch.clone(), latch.body());
             if let Some(state) = x.state.as_deref_mut() {
-                if let Err(fault) = kept::prepare(state, asked, native, &mut body).await {
+                if let Err(fault) =
+                    kept::prepare(state, asked, native.then_some(platform), &mut body).await
+                {
                     x.refused = Some(fault);
                     return Error::err(REFUSED);
                 }
             }
             let settled = x.state.as_deref().map(|state| &state.settled);
-            let made = Attempt::make(claim, asked, &body, &x.world.config.server, settled).await;
+            let made =
+                Attempt::make(claim, asked, &body, &x.world.config.server, settled, native).await;
             let attempt = match made {
                 Ok(Made::Attempt(attempt)) if !native && wants_job(x) => {
                     // Its place is the job's.

@@ -168,7 +168,11 @@ impl Job {
             body: response.clone(),
         };
         let (tell, told) = oneshot::channel();
-        tokio::spawn(keeper.clone().finish(self.id.clone(), done, None, tell));
+        tokio::spawn(
+            keeper
+                .clone()
+                .finish(self.id.clone(), done, None, None, tell),
+        );
         let _ = told.await;
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::job::Job;
 use crate::base::{Fault, FaultKind};
 use crate::meter::metrics;
-use crate::store::{Finished, Owner, Store, StoreError, Trouble};
+use crate::store::{BeginError, Finished, NewResponse, Owner, Store, StoreError, Trouble};
 
 /// A lease lasts three times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
@@ -131,6 +131,7 @@ impl Keeper {
         self: Arc<Self>,
         id: String,
         done: Finished,
+        again: Option<NewResponse>,
         forget: Option<Owner>,
         told: oneshot::Sender<()>,
     ) {
@@ -140,6 +141,9 @@ impl Keeper {
             unwritten: false,
         };
         let mut told = Some(told);
+        if let Some(new) = again {
+            self.keep_as(new, &done).await;
+        }
         for _ in 0..MAX_RETRIES {
             match self.store.finish(id.clone(), done.clone()).await {
                 Ok(_) => break,
@@ -161,6 +165,21 @@ impl Keeper {
         }
         drop(waits);
         drop(told);
+    }
+}
+
+impl Keeper {
+    /// Keeps a response under the id that its provider gave it.
+    async fn keep_as(&self, new: NewResponse, done: &Finished) {
+        let id = new.id.clone();
+        match self.store.begin(new).await {
+            Ok(()) => {}
+            Err(BeginError::Store(error)) => return trouble("begin", &error),
+            Err(BeginError::ConversationBusy | BeginError::NoConversation) => return,
+        }
+        if let Err(error) = self.store.finish(id, done.clone()).await {
+            trouble("finish", &error);
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::dialect::openai_responses::state::{self, Wishes};
 use crate::dialect::openai_responses::stored;
 use crate::dialect::openai_responses::{Repeat, Settled};
 use crate::dialect::translate::Echo;
+use crate::platform::Platform;
 use crate::store::{BeginError, Finished, NewResponse, Owner, Status};
 
 pub use native::{answer_begins, answer_stands, passes, remember};
@@ -38,6 +39,8 @@ pub struct State {
     referenced: Vec<(String, String)>,
     pub settled: Settled,
     row: Row,
+    /// What its row was begun with, where its id will be another.
+    announced: Option<Box<NewResponse>>,
     /// A job of the gateway's own keeps it.
     of_job: bool,
     /// What an answer that its channel keeps says of itself.
@@ -72,9 +75,22 @@ impl State {
         self.wishes.background && !self.of_job
     }
 
-    /// Is an answer of this kind of channel to be kept here?
-    fn is_kept_here(&self, native: bool) -> bool {
-        !self.of_job && (self.settled.conversation.is_some() || (!native && self.wishes.store))
+    /// May the request pass to this platform, which has the API, as it is? Where nothing is kept there, only what needs
+    /// no more than that its items be kept.
+    pub fn may_pass(&self, platform: &Platform) -> bool {
+        platform.keeps_responses
+            || !(self.of_job
+                || self.wishes.background
+                || self.wishes.store_asked
+                || self.settled.previous.is_some()
+                || self.settled.conversation.is_some())
+    }
+
+    /// Is an answer to be kept here? `native`: of this platform, as it is.
+    fn is_kept_here(&self, native: Option<&Platform>) -> bool {
+        let is_kept_there = native.is_some_and(|platform| platform.keeps_responses);
+        !self.of_job
+            && (self.settled.conversation.is_some() || (!is_kept_there && self.wishes.store))
     }
 
     /// Writes the row, with the response as it is before anybody was asked; returns that.
@@ -83,6 +99,7 @@ impl State {
         body: &[u8],
         model: &str,
         job: Option<Arc<Job>>,
+        passes: bool,
     ) -> Result<String, Fault> {
         let (id, status) = match &job {
             Some(job) => (job.id().to_owned(), Status::Queued),
@@ -111,6 +128,8 @@ impl State {
             input: state::own_items(&own, &self.wishes, &referenced, &mut Ids::random())?,
             body: response.clone(),
         };
+        // One that passes bears its provider's id in the end.
+        self.announced = passes.then(|| Box::new(new.clone()));
         let begun = self.keeper.store.begin(new).await;
         begun.map_err(|error| self.not_begun(error))?;
         self.row = match &job {
@@ -157,10 +176,18 @@ impl State {
         };
         let (tell, told) = oneshot::channel();
         let keeper = self.keeper.clone();
-        // A conversation gets the items; the response itself is to be kept only where that was asked for, and here.
-        let forget = !self.wishes.store || self.native.is_some();
+        let passed = self.native.take();
+        let again = match (self.announced.take(), &passed) {
+            (Some(new), Some(_)) => Some(NewResponse {
+                id: stored::item_id(&body),
+                ..*new
+            }),
+            (Some(_) | None, _) => None,
+        };
+        // A conversation gets the items; the response itself is kept only where that was asked for, and here.
+        let forget = !self.wishes.store || passed.is_some();
         let owner = forget.then(|| self.owner.clone());
-        tokio::spawn(keeper.finish(id, done, owner, tell));
+        tokio::spawn(keeper.finish(id, done, again, owner, tell));
         Some(told)
     }
 
@@ -169,7 +196,7 @@ impl State {
         if let Row::Begun(id) = std::mem::replace(&mut self.row, Row::Over) {
             let (tell, _) = oneshot::channel();
             let owner = Some(self.owner.clone());
-            tokio::spawn(self.keeper.clone().finish(id, nothing(), owner, tell));
+            tokio::spawn(self.keeper.clone().finish(id, nothing(), None, owner, tell));
         }
     }
 }
@@ -178,20 +205,21 @@ impl State {
 pub async fn prepare(
     state: &mut State,
     asked: &Asked,
-    native: bool,
+    native: Option<&Platform>,
     body: &mut Bytes,
 ) -> Result<(), Fault> {
     if asked.operation != Operation::Responses {
         return Ok(());
     }
     if state.wants_job() {
-        if !native {
+        if native.is_none() {
             *body = state::streamed(body)?.into();
         }
         return Ok(());
     }
     if state.row == Row::None && state.is_kept_here(native) {
-        state.announce(body, &asked.model, None).await?;
+        let passes = native.is_some_and(|platform| !platform.keeps_responses);
+        state.announce(body, &asked.model, None, passes).await?;
     }
     Ok(())
 }
@@ -217,7 +245,7 @@ pub async fn start_job(
     };
     let job = Job::new(Ids::random().next("resp_"), asked.stream, place);
     let announced = state
-        .announce(body, &asked.model, Some(job.clone()))
+        .announce(body, &asked.model, Some(job.clone()), false)
         .await?;
     let inner = Inner {
         key: key.clone(),

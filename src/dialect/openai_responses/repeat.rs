@@ -24,6 +24,7 @@ object! {
         "top_logprobs" => top_logprobs: &'a RawValue,
         "top_p" => top_p: &'a RawValue,
         "truncation" => truncation: &'a RawValue,
+        "include" => include: Lenient<Vec<Lenient<Str<'a>>>>,
         "user" => user: &'a RawValue,
         "previous_response_id" => previous_response_id: Lenient<Str<'a>>,
         "background" => background: bool,
@@ -62,6 +63,8 @@ pub struct Repeat {
     /// The id of the conversation that the response belongs to.
     pub conversation: Option<String>,
     pub background: bool,
+    /// The client asked for reasoning that it can send back.
+    pub encrypted: bool,
     pub store: bool,
     /// The id of the response, where it is known before its provider is asked; and when it was made.
     pub response_id: Option<String>,
@@ -114,6 +117,13 @@ impl Repeat {
                 .map(|id| id.to_string()),
             conversation: None,
             background: body.background.unwrap_or(false),
+            encrypted: body
+                .include
+                .as_ref()
+                .and_then(|list| list.0.as_ref())
+                .into_iter()
+                .flatten()
+                .any(|name| name.0.as_deref() == Some("reasoning.encrypted_content")),
             // The protocol's default.
             store: body.store.unwrap_or(true),
             response_id: None,

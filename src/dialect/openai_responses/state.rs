@@ -26,6 +26,8 @@ pub struct Wishes {
     /// The conversation that it belongs to.
     pub conversation: Option<String>,
     pub store: bool,
+    /// It says so itself.
+    pub store_asked: bool,
     pub background: bool,
     /// Ids of items that the input only names, each once.
     pub references: Vec<String>,
@@ -140,7 +142,8 @@ impl Wishes {
                 "'previous_response_id' and 'conversation' cannot be used together; send one of them.",
             ));
         }
-        let store = member(body, at.store.as_ref(), "store", "true or false")?.unwrap_or(true);
+        let written: Option<bool> = member(body, at.store.as_ref(), "store", "true or false")?;
+        let store = written.unwrap_or(true);
         let background =
             member(body, at.background.as_ref(), "background", "true or false")?.unwrap_or(false);
         if background && !store {
@@ -163,6 +166,7 @@ impl Wishes {
             previous: previous.map(|id| id.to_string()),
             conversation,
             store,
+            store_asked: written == Some(true),
             background,
             references,
             thoughts,

@@ -14,6 +14,8 @@ use crate::wire::read::{Lenient, Str, object};
 
 /// The origin of a seal with a note in it: no protocol's.
 const NOTED: &str = "@";
+/// The origin of a seal on what nobody signed: no protocol's.
+pub(super) const NOBODY: &str = "@nobody";
 /// The origin of a compacted history that was made here.
 const COMPACTION: &str = "@compaction";
 

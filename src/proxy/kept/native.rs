@@ -20,6 +20,8 @@ const MAX_EVENT: usize = 32 << 20;
 pub struct Watch {
     /// The channel keeps it: it is remembered which one.
     keeps: bool,
+    /// So does the gateway.
+    is_kept_here: bool,
     id: Option<String>,
     form: Form,
 }
@@ -113,11 +115,16 @@ pub fn answer_begins(x: &mut Exchange) {
     if asked.operation != Operation::Responses {
         return;
     }
-    let for_conversation =
-        matches!(state.row, Row::Begun(_)) && state.settled.conversation.is_some();
-    let watches = state.wishes.store || for_conversation;
+    let keeps = x
+        .attempt
+        .as_ref()
+        .is_some_and(|attempt| attempt.channel.config.platform.keeps_responses);
+    let is_begun = matches!(state.row, Row::Begun(_));
+    let is_kept_here = is_begun && (state.settled.conversation.is_some() || !keeps);
+    let watches = (keeps && state.wishes.store) || is_kept_here;
     state.native = watches.then(|| Watch {
-        keeps: state.wishes.store,
+        keeps: keeps && state.wishes.store,
+        is_kept_here,
         id: None,
         form: if asked.expect == Expect::Sse {
             Form::Stream(Frames::new(MAX_EVENT))
@@ -132,7 +139,11 @@ pub fn answer_stands(x: &mut Exchange) {
     let Some(state) = &mut x.state else { return };
     state.own = Bytes::new();
     state.referenced = Vec::new();
-    if state.settled.conversation.is_none() {
+    if !state
+        .native
+        .as_ref()
+        .is_some_and(|watch| watch.is_kept_here)
+    {
         // An attempt before this one would have kept it here.
         state.forget();
     }

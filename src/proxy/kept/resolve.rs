@@ -46,6 +46,7 @@ pub async fn resolve(x: &mut Exchange, body: Bytes) -> Result<Bytes, Fault> {
         referenced: Vec::new(),
         settled: Settled::default(),
         row: Row::None,
+        announced: None,
         of_job: false,
         native: None,
         pins: Vec::new(),
@@ -73,7 +74,8 @@ pub async fn resolve(x: &mut Exchange, body: Bytes) -> Result<Bytes, Fault> {
 fn exclude_native(x: &mut Exchange, operation: Operation) {
     let Some(key) = &x.key else { return };
     for channel in x.world.groups[key.group].channels() {
-        if (channel.config.platform.serves)(operation) {
+        let platform = channel.config.platform;
+        if (platform.serves)(operation) && platform.keeps_responses {
             x.plan.exclude(channel.id);
         }
     }

@@ -147,7 +147,7 @@ async fn prepare(talk: &Talk<'_>, create: &Create, text: &Bytes) -> Option<Box<E
     (asked.stream, asked.expect) = (true, Expect::Sse);
     let claim = choose(talk, create, &mut x)?;
     let server = &x.world.config.server;
-    match Attempt::make(claim, x.asked.as_ref()?, text, server, None).await {
+    match Attempt::make(claim, x.asked.as_ref()?, text, server, None, true).await {
         Ok(Made::Attempt(attempt)) => x.attempt = Some(attempt),
         Ok(Made::Local(_)) | Err(_) => return None,
     }

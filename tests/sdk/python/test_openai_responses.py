@@ -92,7 +92,7 @@ def test_previous_response(gpt):
     assert second.output_text == said(MODEL, "And now?")
     # The earlier turns are part of the prompt.
     assert second.usage.input_tokens > first.usage.input_tokens + first.usage.output_tokens - 1
-    with pytest.raises(openai.BadRequestError) as caught:
+    with pytest.raises(openai.NotFoundError) as caught:
         gpt.responses.create(model=MODEL, input="Hi", previous_response_id="resp_nobody")
     assert caught.value.code == "previous_response_not_found"
 

@@ -59,7 +59,9 @@ def test_input_of_a_warm_up_is_part_of_the_conversation(model, gpt):
     with gpt.responses.connect() as socket:
         warm = completed(turn(socket, model=model, input="I am Ada", generate=False, store=False))
         answer = completed(turn(socket, model=model, input="RECALL", previous_response_id=warm.id, store=False))
-        assert answer.output_text == recalled(model, ["I am Ada"])
+        # Two turns of a user are one, where the protocol knows no others.
+        if answer.output_text != recalled(model, ["I am Ada"]):
+            assert answer.output_text == said(model, "I am Ada\nRECALL")
 
 
 @each_platform

@@ -1,6 +1,7 @@
 //! What ends a part, and the item that it stands in.
 
 use super::{Writer, end};
+use crate::chat::Signature;
 use crate::dialect::openai_responses::thought;
 use crate::dialect::openai_responses::write_item::{Body, Item, summary_text};
 use crate::wire::emit::{number, string};
@@ -136,15 +137,18 @@ impl Writer {
             return;
         };
         item.done = true;
-        if let Body::Reasoning(thought) = &mut item.body
-            && let Some(signature) = &thought.signature
-        {
-            thought.sealed = Some(thought::seal_reasoning(
-                &thought.text,
-                thought.redacted,
-                thought.summary,
-                signature,
-            ));
+        if let Body::Reasoning(thought) = &mut item.body {
+            // Who asks for it waits for it, also where its maker signs nothing.
+            let unsigned = (self.repeat.encrypted && thought.sealed.is_none())
+                .then(|| Signature::new(thought::NOBODY, ""));
+            if let Some(signature) = thought.signature.as_ref().or(unsigned.as_ref()) {
+                thought.sealed = Some(thought::seal_reasoning(
+                    &thought.text,
+                    thought.redacted,
+                    thought.summary,
+                    signature,
+                ));
+            }
         }
         self.head("response.output_item.done", out);
         out.extend_from_slice(b",\"output_index\":");
