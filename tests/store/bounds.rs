@@ -101,7 +101,7 @@ async fn a_full_store_refuses_what_is_new_and_finishes_what_is_begun(place: Plac
         responses_max_bytes: 10_000,
         ..place.settings()
     };
-    let store = Store::open(settings).expect("a store that opens");
+    let store = Store::open(&settings).expect("a store that opens");
     let large = |id: &str| NewResponse {
         input: format!("[\"{}\"]", "x".repeat(4000)),
         ..new(id)

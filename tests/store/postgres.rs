@@ -46,7 +46,7 @@ async fn a_server_that_goes_away_comes_back_without_a_restart() {
 
     let mut elsewhere = place.settings();
     elsewhere.url = server.url("nowhere");
-    let told = Store::open(elsewhere)
+    let told = Store::open(&elsewhere)
         .expect_err("no such database")
         .to_string();
     assert!(
