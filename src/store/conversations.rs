@@ -1,6 +1,6 @@
 //! Conversations: their items, and the lock that lets one turn at a time be made in one.
 
-use super::engine::{Arg, Work, args, padded, placeholders};
+use super::engine::{Arg, Work, args, batch, placeholders};
 use super::error::{BeginError, ContextError, StoreError};
 use super::{Inner, LEASE_MS, Owner, Store, item, now, signed};
 
@@ -303,12 +303,7 @@ async fn append(
         })
         .collect();
     while !rows.is_empty() {
-        // Powers of two: few statements, kept prepared.
-        let count = if rows.len() >= 64 {
-            64
-        } else {
-            padded(rows.len() + 1) / 2
-        };
+        let count = batch(rows.len());
         let sql = format!(
             "INSERT INTO conversation_items (conversation, place, item, size, content) VALUES {}",
             placeholders(count, 5)

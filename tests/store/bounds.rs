@@ -18,7 +18,7 @@ async fn what_has_expired_is_not_found_and_goes(place: Place) {
     let store = place.open_for(Duration::from_millis(1500));
     turn(&store, new("r")).await;
     store
-        .pin("p".into(), alice(), "up".into())
+        .pin(vec!["p".into()], alice(), "up".into())
         .await
         .expect("pinned");
     store
@@ -129,7 +129,7 @@ async fn a_full_store_refuses_what_is_new_and_finishes_what_is_begun(place: Plac
         .await;
     assert_eq!(added.expect_err("full").trouble, Trouble::Full);
     store
-        .pin("p".into(), alice(), "up".into())
+        .pin(vec!["p".into()], alice(), "up".into())
         .await
         .expect("pinned");
     assert!(
