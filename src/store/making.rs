@@ -26,7 +26,8 @@ impl Store {
             .await
     }
 
-    /// `false`: it has been deleted.
+    /// A queued response has got somewhere: the status and the body of that. `false`: it is not queued any more, for
+    /// its end came first, or it has been deleted; nothing of it is changed then.
     pub async fn set_status(
         &self,
         id: String,
@@ -37,17 +38,20 @@ impl Store {
             let mut work = inner.engine.begin().await?;
             let changed = work
                 .run(
-                    "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1",
+                    "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1 AND status = 'queued'",
                     args![&id, status.as_str(), signed(body.len())],
                 )
                 .await?;
+            if changed == 0 {
+                return Ok(false);
+            }
             work.run(
                 "UPDATE contents SET body = $2 WHERE response = $1",
                 args![&id, body.into_bytes()],
             )
             .await?;
             work.commit().await?;
-            Ok(changed > 0)
+            Ok(true)
         })
         .await
     }

@@ -10,6 +10,7 @@ list![
     a_chain_of_a_hundred_turns_is_one_context,
     a_deleted_ancestor_is_missed,
     a_response_that_was_deleted_meanwhile_is_not_finished,
+    an_end_that_came_first_is_not_undone_by_a_status,
     a_lease_that_has_run_out_means_interrupted,
     a_cancel_is_told_to_whoever_makes_the_response,
 ];
@@ -227,6 +228,34 @@ async fn a_response_that_was_deleted_meanwhile_is_not_finished(place: Place) {
             .expect("an answer")
             .is_empty()
     );
+}
+
+async fn an_end_that_came_first_is_not_undone_by_a_status(place: Place) {
+    let store = place.open();
+    let other = if place.is_shared() {
+        place.open()
+    } else {
+        store.clone()
+    };
+    for round in 0..20 {
+        let id = || format!("r{round}");
+        let queued = NewResponse {
+            status: Status::Queued,
+            ..new(&id())
+        };
+        store.begin(queued).await.expect("begun");
+        let set = || other.set_status(id(), Status::InProgress, "{}".into());
+        // Whichever is first, the end is what stands.
+        let (_, finished) = tokio::join!(set(), store.finish(id(), done(&id())));
+        assert!(finished.expect("an answer"));
+        assert!(!set().await.expect("an answer"));
+        let found = store.find(id(), alice()).await.expect("an answer");
+        let found = found.expect("found");
+        assert_eq!(
+            (found.status, found.body),
+            (Status::Completed, done(&id()).body)
+        );
+    }
 }
 
 async fn a_lease_that_has_run_out_means_interrupted(place: Place) {
