@@ -1,5 +1,7 @@
 //! Responses that are being made: begun, renewed, asked to stop, finished.
 
+use std::collections::HashSet;
+
 use super::engine::{Arg, Work, args, padded, placeholders};
 use super::error::{BeginError, StoreError};
 use super::response::{Finished, NewResponse, Status};
@@ -56,15 +58,15 @@ impl Store {
         .await
     }
 
-    /// Says that these responses are still being made here: every 10 s, for a lease lasts 30 s. Returns those that
-    /// somebody has asked to cancel.
+    /// Says that these responses are still being made here: every 10 s, for a lease lasts 30 s. Returns those whose
+    /// making is to stop: somebody has asked to cancel them, or has deleted them.
     pub async fn renew(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
         self.call(move |inner| async move {
-            let mut asked = Vec::new();
+            let mut stop = Vec::new();
             for some in ids.chunks(64) {
-                asked.extend(renew(&inner, some).await?);
+                stop.extend(renew(&inner, some).await?);
             }
-            Ok(asked)
+            Ok(stop)
         })
         .await
     }
@@ -236,38 +238,54 @@ async fn note_items(work: &mut Work, response: &str, ids: &[String]) -> Result<(
 
 /// At most 64 at a time.
 async fn renew(inner: &Inner, ids: &[String]) -> Result<Vec<String>, StoreError> {
-    let rows = padded(ids.len());
-    let marks: Vec<String> = (2..rows + 2).map(|at| format!("${at}")).collect();
-    let marks = marks.join(", ");
-    let args = || -> Vec<Arg> {
+    // Padded with the last one again: few statements, kept prepared.
+    let count = padded(ids.len());
+    let marks: Vec<String> = (1..=count).map(|at| format!("${at}")).collect();
+    let (marks, lease) = (marks.join(", "), format!("${}", count + 1));
+    let named = || -> Vec<Arg> {
         let last = ids.last().into_iter().cycle();
-        let ids = ids.iter().chain(last).take(rows);
-        let lease = std::iter::once(Arg::from(now() + LEASE_MS));
-        lease.chain(ids.map(Arg::from)).collect()
+        ids.iter().chain(last).take(count).map(Arg::from).collect()
+    };
+    let until = || -> Vec<Arg> {
+        let lease = Arg::from(now() + LEASE_MS);
+        named().into_iter().chain([lease]).collect()
     };
     let mut work = inner.engine.begin().await?;
     let rows = work
         .rows(
             sqlx::AssertSqlSafe(format!(
-                "UPDATE responses SET lease = $1 WHERE id IN ({marks}) AND status IN ('queued', 'in_progress')
+                "UPDATE responses SET lease = {lease} WHERE id IN ({marks}) AND status IN ('queued', 'in_progress')
                  RETURNING id, cancel"
             )),
-            args(),
+            until(),
         )
         .await?;
     work.run(
         sqlx::AssertSqlSafe(format!(
-            "UPDATE conversations SET lease = $1 WHERE locked_by IN ({marks})"
+            "UPDATE conversations SET lease = {lease} WHERE locked_by IN ({marks})"
         )),
-        args(),
+        until(),
     )
     .await?;
-    work.commit().await?;
-    let mut asked = Vec::new();
+    let mut stop = Vec::new();
     for row in &rows {
         if row.flag(1)? {
-            asked.push(row.text(0)?);
+            stop.push(row.text(0)?);
         }
     }
-    Ok(asked)
+    if rows.len() < ids.len() {
+        // The others have ended here meanwhile, or are gone.
+        let there = work
+            .rows(
+                sqlx::AssertSqlSafe(format!("SELECT id FROM responses WHERE id IN ({marks})")),
+                named(),
+            )
+            .await?;
+        let there: Result<HashSet<String>, StoreError> =
+            there.iter().map(|row| row.text(0)).collect();
+        let there = there?;
+        stop.extend(ids.iter().filter(|id| !there.contains(*id)).cloned());
+    }
+    work.commit().await?;
+    Ok(stop)
 }

@@ -12,7 +12,7 @@ list![
     a_response_that_was_deleted_meanwhile_is_not_finished,
     an_end_that_came_first_is_not_undone_by_a_status,
     a_lease_that_has_run_out_means_interrupted,
-    a_cancel_is_told_to_whoever_makes_the_response,
+    a_cancel_or_a_delete_is_told_to_whoever_makes_the_response,
 ];
 
 pub fn new(id: &str) -> NewResponse {
@@ -311,7 +311,7 @@ async fn a_lease_that_has_run_out_means_interrupted(place: Place) {
     assert_eq!(find("r").await.status, Status::Completed);
 }
 
-async fn a_cancel_is_told_to_whoever_makes_the_response(place: Place) {
+async fn a_cancel_or_a_delete_is_told_to_whoever_makes_the_response(place: Place) {
     let maker = place.open();
     let other = if place.is_shared() {
         place.open()
@@ -369,4 +369,11 @@ async fn a_cancel_is_told_to_whoever_makes_the_response(place: Place) {
             .await
             .expect("an answer")
     );
+    // What is deleted need not be made any longer.
+    for id in ["r0", "r68"] {
+        assert!(other.delete(id.into(), alice()).await.expect("an answer"));
+    }
+    let mut stop = maker.renew(ids()).await.expect("an answer");
+    stop.sort();
+    assert_eq!(stop, ["r0", "r68", "r69"]);
 }
