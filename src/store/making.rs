@@ -108,7 +108,14 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
         None => 0,
     };
     if let Some(previous) = &new.previous {
-        touch(&mut work, previous, &new.owner, inner.ancestors_expiry()).await?;
+        touch(
+            inner,
+            &mut work,
+            previous,
+            &new.owner,
+            inner.ancestors_expiry(),
+        )
+        .await?;
     }
     let (input_size, body_size) = (signed(new.input.len()), signed(new.body.len()));
     work.run(
@@ -186,25 +193,53 @@ async fn own_input(work: &mut Work, id: &str) -> Result<String, StoreError> {
     rows.first().map_or(Ok(String::new()), |row| row.content(0))
 }
 
+/// The ancestors that would expire before `$5`.
+macro_rules! ancestors {
+    () => {
+        "WITH RECURSIVE chain (id, previous, conversation) AS (
+             SELECT r.id, r.previous, r.conversation FROM responses r
+             WHERE r.id = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+             UNION
+             SELECT r.id, r.previous, r.conversation FROM chain JOIN responses r ON r.id = chain.previous
+             WHERE chain.conversation IS NULL
+             AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+         ) "
+    };
+}
+
 /// A chain lives as long as its last turn: ancestors that would expire earlier are put off.
 async fn touch(
+    inner: &Inner,
     work: &mut Work,
     previous: &str,
     owner: &Owner,
     expires: i64,
 ) -> Result<(), StoreError> {
+    let chain = || args![previous, &*owner.key, &*owner.group, now(), expires];
+    if inner.engine.is_postgres() {
+        // Turns that fork one chain share ancestors. In the order of an UPDATE's own plan they would lock each other
+        // out: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
+        let locked = work
+            .rows(
+                concat!(
+                    ancestors!(),
+                    "SELECT id FROM responses WHERE id IN (SELECT id FROM chain) ORDER BY id FOR UPDATE"
+                ),
+                chain(),
+            )
+            .await?;
+        if locked.is_empty() {
+            return Ok(());
+        }
+    }
+    // Whoever had the locks before may have put them off already: they are looked for anew.
     let rows = work
         .rows(
-            "WITH RECURSIVE chain (id, previous, conversation) AS (
-                 SELECT r.id, r.previous, r.conversation FROM responses r
-                 WHERE r.id = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
-                 UNION
-                 SELECT r.id, r.previous, r.conversation FROM chain JOIN responses r ON r.id = chain.previous
-                 WHERE chain.conversation IS NULL
-                 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
-             )
-             UPDATE responses SET expires = $5 WHERE id IN (SELECT id FROM chain) RETURNING conversation",
-            args![previous, &*owner.key, &*owner.group, now(), expires],
+            concat!(
+                ancestors!(),
+                "UPDATE responses SET expires = $5 WHERE id IN (SELECT id FROM chain) RETURNING conversation"
+            ),
+            chain(),
         )
         .await?;
     for row in &rows {
