@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::engine::{Arg, Work, args, padded, placeholders};
 use super::error::{BeginError, StoreError};
 use super::response::{Finished, NewResponse, Status};
+use super::upkeep::ROW_BYTES;
 use super::{Inner, LEASE_MS, Owner, Store, conversations, item, now, signed};
 
 impl Store {
@@ -12,8 +13,12 @@ impl Store {
     /// new expiry of its ancestors. Its lease runs until the next [`renew`](Self::renew).
     pub async fn begin(&self, new: NewResponse) -> Result<(), BeginError> {
         self.call(move |inner| async move {
-            inner.room(new.input.len() + new.body.len()).await?;
-            begin(&inner, new).await
+            let ids = item::ids_in(&new.input);
+            let size = new.input.len() + new.body.len() + ids.len() * ROW_BYTES;
+            inner.room(size).await?;
+            begin(&inner, new, &ids).await?;
+            inner.grown(signed(size));
+            Ok(())
         })
         .await
     }
@@ -90,7 +95,7 @@ impl Store {
     }
 }
 
-async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
+async fn begin(inner: &Inner, new: NewResponse, ids: &[String]) -> Result<(), BeginError> {
     let (now, expires) = (now(), inner.expiry());
     let Owner { key, group } = &new.owner;
     let mut work = inner.engine.begin().await?;
@@ -128,15 +133,13 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
         ],
     )
     .await?;
-    let ids = item::ids_in(&new.input);
     work.run(
         "INSERT INTO contents (response, input, output, body, events) VALUES ($1, $2, $3, $4, NULL)",
         args![&new.id, new.input.into_bytes(), b"[]".to_vec(), new.body.into_bytes()],
     )
     .await?;
-    note_items(&mut work, &new.id, &ids).await?;
+    note_items(&mut work, &new.id, ids).await?;
     work.commit().await?;
-    inner.grown(input_size + body_size);
     Ok(())
 }
 
@@ -182,7 +185,7 @@ async fn finish(inner: &Inner, id: String, done: Finished) -> Result<bool, Store
     .await?;
     note_items(&mut work, &id, &ids).await?;
     work.commit().await?;
-    inner.grown(grown);
+    inner.grown(grown + signed(ids.len() * ROW_BYTES));
     Ok(true)
 }
 

@@ -3,10 +3,12 @@
 use super::engine::{args, batch, placeholders, text};
 use super::error::StoreError;
 use super::response::{Status, Stored, seconds, stored_columns};
-use super::{Inner, Owner, Store, conversations, now};
+use super::upkeep::ROW_BYTES;
+use super::{Inner, Owner, Store, conversations, now, signed};
 
 impl Store {
-    /// Responses and items that their channel keeps: only where they are.
+    /// Responses and items that their channel keeps: only where they are. A full store takes them, too: the channel has
+    /// made them already.
     pub async fn pin(
         &self,
         ids: Vec<String>,
@@ -76,7 +78,9 @@ async fn pin(
             .collect();
         work.run(sqlx::AssertSqlSafe(sql), args).await?;
     }
-    work.commit().await
+    work.commit().await?;
+    inner.grown(signed(ids.len() * ROW_BYTES));
+    Ok(())
 }
 
 async fn find(inner: &Inner, id: &str, owner: &Owner) -> Result<Option<Stored>, StoreError> {
@@ -131,6 +135,13 @@ pub(super) async fn pinned(
 async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreError> {
     let whose = || args![id, &*owner.key, &*owner.group, now()];
     let mut work = inner.engine.begin().await?;
+    let items = work
+        .rows(
+            "SELECT COUNT(*) FROM response_items WHERE response = $1",
+            args![id],
+        )
+        .await?;
+    let items = items.first().map_or(Ok(0), |row| row.int(0))?;
     let rows = work
         .rows(
             "DELETE FROM responses WHERE id = $1 AND owner_key = $2 AND owner_group = $3 AND expires > $4
@@ -140,7 +151,7 @@ async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreErr
         .await?;
     let mut freed = 0;
     if let Some(row) = rows.first() {
-        freed = row.int(1)?;
+        freed = row.int(1)? + items * signed(ROW_BYTES);
         if let Some(conversation) = row.opt_text(0)? {
             conversations::unlock(&mut work, &conversation, id, Vec::new()).await?;
         }
@@ -152,6 +163,6 @@ async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreErr
         )
         .await?;
     work.commit().await?;
-    inner.grown(-freed);
+    inner.grown(-freed - pins.cast_signed() * signed(ROW_BYTES));
     Ok(!rows.is_empty() || pins > 0)
 }
