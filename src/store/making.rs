@@ -106,6 +106,7 @@ async fn begin(inner: &Inner, new: NewResponse, ids: &[String]) -> Result<(), Be
                 conversation,
                 &new.id,
                 &new.owner,
+                new.conversation_version,
                 inner.ancestors_expiry(),
             )
             .await?

@@ -28,7 +28,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::base::clock;
 
 pub use context::{Context, Turn};
-pub use conversations::Conversation;
+pub use conversations::{Conversation, ConversationItems};
 pub use error::{BeginError, ContextError, OpenError, StoreError, Trouble};
 pub use place::Place;
 pub use response::{Finished, NewResponse, Status, Stored};

@@ -18,6 +18,7 @@ fn new(id: String, bytes: usize) -> NewResponse {
         owner: owner(),
         previous: None,
         conversation: None,
+        conversation_version: None,
         background: false,
         status: Status::InProgress,
         input: format!("[\"{}\"]", "x".repeat(bytes)),

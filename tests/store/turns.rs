@@ -21,6 +21,7 @@ pub fn new(id: &str) -> NewResponse {
         owner: alice(),
         previous: None,
         conversation: None,
+        conversation_version: None,
         background: false,
         status: Status::InProgress,
         input: format!(r#"[{{"role":"user","content":"to {id}"}}]"#),
