@@ -37,6 +37,8 @@ pub struct State {
     own: Bytes,
     referenced: Vec<(String, String)>,
     pub settled: Settled,
+    /// Of its conversation, when that was read.
+    conversation_version: Option<i64>,
     row: Row,
     /// A job of the gateway's own keeps it.
     of_job: bool,
@@ -106,6 +108,7 @@ impl State {
             owner: self.owner.clone(),
             previous: self.settled.previous.clone(),
             conversation: self.settled.conversation.clone(),
+            conversation_version: self.conversation_version,
             background: job.is_some(),
             status,
             input: state::own_items(&own, &self.wishes, &referenced, &mut Ids::random())?,
@@ -128,7 +131,7 @@ impl State {
             BeginError::Store(error) => unavailable("begin", &error),
             BeginError::ConversationBusy => Fault::new(
                 FaultKind::Conflict,
-                "Another response of this conversation is being made. Wait until it is over, then try again.",
+                "Another response of this conversation is being made, or has just been. Wait until it is over, then try again.",
             )
             .param("conversation")
             .retry_after(std::time::Duration::from_secs(1)),
