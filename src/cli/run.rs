@@ -139,7 +139,7 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
         responses_ttl: config.responses_ttl,
         responses_max_bytes: config.responses_max_bytes,
     };
-    match Store::open(settings(config.url.expose())) {
+    match Store::open(&settings(config.url.expose())) {
         Ok(store) => Ok(store),
         Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
         Err(error) => {
@@ -147,7 +147,7 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
                 %error,
                 "no [store] is configured and the usual one cannot be used: responses are kept in memory, and lost when the gateway ends"
             );
-            Store::open(settings("sqlite::memory:"))
+            Store::open(&settings("sqlite::memory:"))
                 .map_err(|error| Failed::Start(format!("the store: {error}")))
         }
     }

@@ -186,7 +186,7 @@ async fn all_items(x: &Exchange, id: &str, owner: Owner) -> Result<Vec<String>, 
         .store
         .conversation_items(id.to_owned(), owner, limit);
     match items.await {
-        Ok(Some(items)) => Ok(items),
+        Ok(Some(read)) => Ok(read.items),
         Ok(None) | Err(ContextError::NotFound | ContextError::MissingAncestor(_)) => {
             Err(not_found(id))
         }

@@ -205,7 +205,7 @@ mod tests {
 
     /// A gateway in this process, with a key of the test's own name.
     fn store() -> Store {
-        Store::open(Settings {
+        Store::open(&Settings {
             url: "sqlite::memory:".to_owned(),
             responses_ttl: std::time::Duration::from_secs(60),
             responses_max_bytes: 1 << 20,

@@ -115,8 +115,9 @@ impl Keeper {
                 continue;
             }
             match self.store.renew(ids).await {
-                Ok(asked) => {
-                    for job in asked.iter().filter_map(|id| self.job(id)) {
+                Ok(stop) => {
+                    // Cancelled or deleted, perhaps by way of another gateway.
+                    for job in stop.iter().filter_map(|id| self.job(id)) {
                         job.cancel();
                     }
                 }

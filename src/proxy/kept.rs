@@ -38,6 +38,8 @@ pub struct State {
     own: Bytes,
     referenced: Vec<(String, String)>,
     pub settled: Settled,
+    /// Of its conversation, when that was read.
+    conversation_version: Option<i64>,
     row: Row,
     /// What its row was begun with, where its id will be another.
     announced: Option<Box<NewResponse>>,
@@ -123,6 +125,7 @@ impl State {
             owner: self.owner.clone(),
             previous: self.settled.previous.clone(),
             conversation: self.settled.conversation.clone(),
+            conversation_version: self.conversation_version,
             background: job.is_some(),
             status,
             input: state::own_items(&own, &self.wishes, &referenced, &mut Ids::random())?,
@@ -147,7 +150,7 @@ impl State {
             BeginError::Store(error) => unavailable("begin", &error),
             BeginError::ConversationBusy => Fault::new(
                 FaultKind::Conflict,
-                "Another response of this conversation is being made. Wait until it is over, then try again.",
+                "Another response of this conversation is being made, or has just been. Wait until it is over, then try again.",
             )
             .param("conversation")
             .retry_after(std::time::Duration::from_secs(1)),

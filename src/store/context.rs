@@ -108,6 +108,7 @@ async fn context(
             let items =
                 conversations::items_before(inner, &conversation, owner, before, left).await?;
             let items = items.ok_or(ContextError::MissingAncestor(conversation))?;
+            let items = items.items;
             if !items.is_empty() {
                 turns.push(Turn {
                     input: item::array(&items),

@@ -1,6 +1,6 @@
 //! Conversations: their items, and the lock that lets one turn at a time be made in one.
 
-use super::engine::{Arg, Work, args, padded, placeholders};
+use super::engine::{Arg, Work, args, batch, placeholders};
 use super::error::{BeginError, ContextError, StoreError};
 use super::{Inner, LEASE_MS, Owner, Store, item, now, signed};
 
@@ -11,6 +11,15 @@ pub struct Conversation {
     pub created: u64,
     /// JSON object.
     pub metadata: String,
+}
+
+/// What a conversation held when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationItems {
+    /// Oldest first.
+    pub items: Vec<String>,
+    /// Rises with each item that is added.
+    pub version: i64,
 }
 
 impl Store {
@@ -114,13 +123,13 @@ impl Store {
         .await
     }
 
-    /// All items, oldest first. `None`: there is no such conversation.
+    /// All items. `None`: there is no such conversation.
     pub async fn conversation_items(
         &self,
         id: String,
         owner: Owner,
         max_bytes: usize,
-    ) -> Result<Option<Vec<String>>, ContextError> {
+    ) -> Result<Option<ConversationItems>, ContextError> {
         self.call(move |inner| async move {
             items_before(&inner, &id, &owner, i64::MAX, max_bytes).await
         })
@@ -188,11 +197,12 @@ pub(super) async fn items_before(
     owner: &Owner,
     before: i64,
     max_bytes: usize,
-) -> Result<Option<Vec<String>>, ContextError> {
+) -> Result<Option<ConversationItems>, ContextError> {
     let rows = inner
         .engine
         .rows(
-            "SELECT CAST(COALESCE((SELECT SUM(size) FROM conversation_items WHERE conversation = $1 AND place < $5), 0)
+            "SELECT next_place,
+             CAST(COALESCE((SELECT SUM(size) FROM conversation_items WHERE conversation = $1 AND place < $5), 0)
              AS BIGINT) FROM conversations
              WHERE id = $1 AND owner_key = $2 AND owner_group = $3 AND expires > $4",
             args![id, &*owner.key, &*owner.group, now(), before],
@@ -201,26 +211,31 @@ pub(super) async fn items_before(
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    if row.int(0)? > i64::try_from(max_bytes).unwrap_or(i64::MAX) {
+    let version = row.int(0)?;
+    if row.int(1)? > i64::try_from(max_bytes).unwrap_or(i64::MAX) {
         return Err(ContextError::TooLarge);
     }
     let rows = inner
         .engine
         .rows(
             "SELECT content FROM conversation_items WHERE conversation = $1 AND place < $2 ORDER BY place",
-            args![id, before],
+            // What has been added between the two is of a later version.
+            args![id, before.min(version)],
         )
         .await?;
     let items: Result<_, StoreError> = rows.iter().map(|row| row.content(0)).collect();
-    Ok(Some(items?))
+    let items = items?;
+    Ok(Some(ConversationItems { items, version }))
 }
 
-/// Locks a conversation for a response and says where its turn begins.
+/// Locks a conversation for a response and says where its turn begins. One that has got items since it had that
+/// `version` is as busy as one that is locked: the turn would be made without them.
 pub(super) async fn lock(
     work: &mut Work,
     id: &str,
     response: &str,
     owner: &Owner,
+    version: Option<i64>,
     expires: i64,
 ) -> Result<i64, BeginError> {
     let now = now();
@@ -242,7 +257,12 @@ pub(super) async fn lock(
         )
         .await?;
     if let Some(row) = rows.first() {
-        return Ok(row.int(0)?);
+        let place = row.int(0)?;
+        // The lock is undone with the transaction.
+        return match version {
+            Some(version) if version != place => Err(BeginError::ConversationBusy),
+            Some(_) | None => Ok(place),
+        };
     }
     let there = work
         .rows(
@@ -303,12 +323,7 @@ async fn append(
         })
         .collect();
     while !rows.is_empty() {
-        // Powers of two: few statements, kept prepared.
-        let count = if rows.len() >= 64 {
-            64
-        } else {
-            padded(rows.len() + 1) / 2
-        };
+        let count = batch(rows.len());
         let sql = format!(
             "INSERT INTO conversation_items (conversation, place, item, size, content) VALUES {}",
             placeholders(count, 5)

@@ -36,7 +36,7 @@ pub enum Arg {
 }
 
 /// PostgreSQL takes no NUL in a text. Those that stand in ids are names that nobody has.
-fn text(text: String) -> String {
+pub fn text(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{fffd}")
     } else {
@@ -122,6 +122,11 @@ pub fn placeholders(rows: usize, columns: usize) -> String {
 /// The next number of rows for which a statement is kept prepared: a power of two.
 pub fn padded(rows: usize) -> usize {
     rows.next_power_of_two()
+}
+
+/// How many of these rows go into the next statement: a power of two, so that few statements are kept prepared.
+pub fn batch(rows: usize) -> usize {
+    if rows >= 64 { 64 } else { padded(rows + 1) / 2 }
 }
 
 impl Engine {

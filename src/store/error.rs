@@ -55,7 +55,7 @@ impl std::error::Error for StoreError {}
 #[derive(Clone, Debug)]
 pub enum BeginError {
     Store(StoreError),
-    /// Another turn of the conversation is under way.
+    /// Another turn of the conversation is under way, or has ended since its items were read.
     ConversationBusy,
     NoConversation,
 }

@@ -1,8 +1,11 @@
 //! Responses that are being made: begun, renewed, asked to stop, finished.
 
+use std::collections::HashSet;
+
 use super::engine::{Arg, Work, args, padded, placeholders};
 use super::error::{BeginError, StoreError};
 use super::response::{Finished, NewResponse, Status};
+use super::upkeep::ROW_BYTES;
 use super::{Inner, LEASE_MS, Owner, Store, conversations, item, now, signed};
 
 impl Store {
@@ -10,8 +13,12 @@ impl Store {
     /// new expiry of its ancestors. Its lease runs until the next [`renew`](Self::renew).
     pub async fn begin(&self, new: NewResponse) -> Result<(), BeginError> {
         self.call(move |inner| async move {
-            inner.room(new.input.len() + new.body.len()).await?;
-            begin(&inner, new).await
+            let ids = item::ids_in(&new.input);
+            let size = new.input.len() + new.body.len() + ids.len() * ROW_BYTES;
+            inner.room(size).await?;
+            begin(&inner, new, &ids).await?;
+            inner.grown(signed(size));
+            Ok(())
         })
         .await
     }
@@ -26,7 +33,8 @@ impl Store {
             .await
     }
 
-    /// `false`: it has been deleted.
+    /// A queued response has got somewhere: the status and the body of that. `false`: it is not queued any more, for
+    /// its end came first, or it has been deleted; nothing of it is changed then.
     pub async fn set_status(
         &self,
         id: String,
@@ -37,30 +45,33 @@ impl Store {
             let mut work = inner.engine.begin().await?;
             let changed = work
                 .run(
-                    "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1",
+                    "UPDATE responses SET status = $2, rest_size = $3 WHERE id = $1 AND status = 'queued'",
                     args![&id, status.as_str(), signed(body.len())],
                 )
                 .await?;
+            if changed == 0 {
+                return Ok(false);
+            }
             work.run(
                 "UPDATE contents SET body = $2 WHERE response = $1",
                 args![&id, body.into_bytes()],
             )
             .await?;
             work.commit().await?;
-            Ok(changed > 0)
+            Ok(true)
         })
         .await
     }
 
-    /// Says that these responses are still being made here: every 10 s, for a lease lasts 30 s. Returns those that
-    /// somebody has asked to cancel.
+    /// Says that these responses are still being made here: every 10 s, for a lease lasts 30 s. Returns those whose
+    /// making is to stop: somebody has asked to cancel them, or has deleted them.
     pub async fn renew(&self, ids: Vec<String>) -> Result<Vec<String>, StoreError> {
         self.call(move |inner| async move {
-            let mut asked = Vec::new();
+            let mut stop = Vec::new();
             for some in ids.chunks(64) {
-                asked.extend(renew(&inner, some).await?);
+                stop.extend(renew(&inner, some).await?);
             }
-            Ok(asked)
+            Ok(stop)
         })
         .await
     }
@@ -84,7 +95,7 @@ impl Store {
     }
 }
 
-async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
+async fn begin(inner: &Inner, new: NewResponse, ids: &[String]) -> Result<(), BeginError> {
     let (now, expires) = (now(), inner.expiry());
     let Owner { key, group } = &new.owner;
     let mut work = inner.engine.begin().await?;
@@ -95,6 +106,7 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
                 conversation,
                 &new.id,
                 &new.owner,
+                new.conversation_version,
                 inner.ancestors_expiry(),
             )
             .await?
@@ -102,7 +114,14 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
         None => 0,
     };
     if let Some(previous) = &new.previous {
-        touch(&mut work, previous, &new.owner, inner.ancestors_expiry()).await?;
+        touch(
+            inner,
+            &mut work,
+            previous,
+            &new.owner,
+            inner.ancestors_expiry(),
+        )
+        .await?;
     }
     let (input_size, body_size) = (signed(new.input.len()), signed(new.body.len()));
     work.run(
@@ -115,15 +134,13 @@ async fn begin(inner: &Inner, new: NewResponse) -> Result<(), BeginError> {
         ],
     )
     .await?;
-    let ids = item::ids_in(&new.input);
     work.run(
         "INSERT INTO contents (response, input, output, body, events) VALUES ($1, $2, $3, $4, NULL)",
         args![&new.id, new.input.into_bytes(), b"[]".to_vec(), new.body.into_bytes()],
     )
     .await?;
-    note_items(&mut work, &new.id, &ids).await?;
+    note_items(&mut work, &new.id, ids).await?;
     work.commit().await?;
-    inner.grown(input_size + body_size);
     Ok(())
 }
 
@@ -169,7 +186,7 @@ async fn finish(inner: &Inner, id: String, done: Finished) -> Result<bool, Store
     .await?;
     note_items(&mut work, &id, &ids).await?;
     work.commit().await?;
-    inner.grown(grown);
+    inner.grown(grown + signed(ids.len() * ROW_BYTES));
     Ok(true)
 }
 
@@ -180,25 +197,53 @@ async fn own_input(work: &mut Work, id: &str) -> Result<String, StoreError> {
     rows.first().map_or(Ok(String::new()), |row| row.content(0))
 }
 
+/// The ancestors that would expire before `$5`.
+macro_rules! ancestors {
+    () => {
+        "WITH RECURSIVE chain (id, previous, conversation) AS (
+             SELECT r.id, r.previous, r.conversation FROM responses r
+             WHERE r.id = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+             UNION
+             SELECT r.id, r.previous, r.conversation FROM chain JOIN responses r ON r.id = chain.previous
+             WHERE chain.conversation IS NULL
+             AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
+         ) "
+    };
+}
+
 /// A chain lives as long as its last turn: ancestors that would expire earlier are put off.
 async fn touch(
+    inner: &Inner,
     work: &mut Work,
     previous: &str,
     owner: &Owner,
     expires: i64,
 ) -> Result<(), StoreError> {
+    let chain = || args![previous, &*owner.key, &*owner.group, now(), expires];
+    if inner.engine.is_postgres() {
+        // Turns that fork one chain share ancestors. In the order of an UPDATE's own plan they would lock each other
+        // out: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
+        let locked = work
+            .rows(
+                concat!(
+                    ancestors!(),
+                    "SELECT id FROM responses WHERE id IN (SELECT id FROM chain) ORDER BY id FOR UPDATE"
+                ),
+                chain(),
+            )
+            .await?;
+        if locked.is_empty() {
+            return Ok(());
+        }
+    }
+    // Whoever had the locks before may have put them off already: they are looked for anew.
     let rows = work
         .rows(
-            "WITH RECURSIVE chain (id, previous, conversation) AS (
-                 SELECT r.id, r.previous, r.conversation FROM responses r
-                 WHERE r.id = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
-                 UNION
-                 SELECT r.id, r.previous, r.conversation FROM chain JOIN responses r ON r.id = chain.previous
-                 WHERE chain.conversation IS NULL
-                 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4 AND r.expires < $5
-             )
-             UPDATE responses SET expires = $5 WHERE id IN (SELECT id FROM chain) RETURNING conversation",
-            args![previous, &*owner.key, &*owner.group, now(), expires],
+            concat!(
+                ancestors!(),
+                "UPDATE responses SET expires = $5 WHERE id IN (SELECT id FROM chain) RETURNING conversation"
+            ),
+            chain(),
         )
         .await?;
     for row in &rows {
@@ -232,38 +277,54 @@ async fn note_items(work: &mut Work, response: &str, ids: &[String]) -> Result<(
 
 /// At most 64 at a time.
 async fn renew(inner: &Inner, ids: &[String]) -> Result<Vec<String>, StoreError> {
-    let rows = padded(ids.len());
-    let marks: Vec<String> = (2..rows + 2).map(|at| format!("${at}")).collect();
-    let marks = marks.join(", ");
-    let args = || -> Vec<Arg> {
+    // Padded with the last one again: few statements, kept prepared.
+    let count = padded(ids.len());
+    let marks: Vec<String> = (1..=count).map(|at| format!("${at}")).collect();
+    let (marks, lease) = (marks.join(", "), format!("${}", count + 1));
+    let named = || -> Vec<Arg> {
         let last = ids.last().into_iter().cycle();
-        let ids = ids.iter().chain(last).take(rows);
-        let lease = std::iter::once(Arg::from(now() + LEASE_MS));
-        lease.chain(ids.map(Arg::from)).collect()
+        ids.iter().chain(last).take(count).map(Arg::from).collect()
+    };
+    let until = || -> Vec<Arg> {
+        let lease = Arg::from(now() + LEASE_MS);
+        named().into_iter().chain([lease]).collect()
     };
     let mut work = inner.engine.begin().await?;
     let rows = work
         .rows(
             sqlx::AssertSqlSafe(format!(
-                "UPDATE responses SET lease = $1 WHERE id IN ({marks}) AND status IN ('queued', 'in_progress')
+                "UPDATE responses SET lease = {lease} WHERE id IN ({marks}) AND status IN ('queued', 'in_progress')
                  RETURNING id, cancel"
             )),
-            args(),
+            until(),
         )
         .await?;
     work.run(
         sqlx::AssertSqlSafe(format!(
-            "UPDATE conversations SET lease = $1 WHERE locked_by IN ({marks})"
+            "UPDATE conversations SET lease = {lease} WHERE locked_by IN ({marks})"
         )),
-        args(),
+        until(),
     )
     .await?;
-    work.commit().await?;
-    let mut asked = Vec::new();
+    let mut stop = Vec::new();
     for row in &rows {
         if row.flag(1)? {
-            asked.push(row.text(0)?);
+            stop.push(row.text(0)?);
         }
     }
-    Ok(asked)
+    if rows.len() < ids.len() {
+        // The others have ended here meanwhile, or are gone.
+        let there = work
+            .rows(
+                sqlx::AssertSqlSafe(format!("SELECT id FROM responses WHERE id IN ({marks})")),
+                named(),
+            )
+            .await?;
+        let there: Result<HashSet<String>, StoreError> =
+            there.iter().map(|row| row.text(0)).collect();
+        let there = there?;
+        stop.extend(ids.iter().filter(|id| !there.contains(*id)).cloned());
+    }
+    work.commit().await?;
+    Ok(stop)
 }

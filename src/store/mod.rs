@@ -28,7 +28,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::base::clock;
 
 pub use context::{Context, Turn};
-pub use conversations::Conversation;
+pub use conversations::{Conversation, ConversationItems};
 pub use error::{BeginError, ContextError, OpenError, StoreError, Trouble};
 pub use place::Place;
 pub use response::{Finished, NewResponse, Status, Stored};
@@ -95,7 +95,7 @@ impl Store {
     ///
     /// A wrong URL, a folder that is not there, a file that is no database or is newer than this program are errors.
     /// A server that cannot be reached is none: until it can be, each call fails with [`Trouble::Down`].
-    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let place = Place::parse(&settings.url).map_err(|what| OpenError(what.to_owned()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -119,7 +119,7 @@ impl Store {
                 return Err(OpenError(format!("{described}: {what}")));
             }
         };
-        let store = Self(Arc::new(Inner::new(engine, &settings, runtime)));
+        let store = Self(Arc::new(Inner::new(engine, settings, runtime)));
         let (tell, told) = mpsc::sync_channel(1);
         let inner = store.0.clone();
         handle.spawn(async move {

@@ -52,6 +52,8 @@ pub struct NewResponse {
     pub owner: Owner,
     pub previous: Option<String>,
     pub conversation: Option<String>,
+    /// The version of it that the turn was made from; `None`: from none of its items.
+    pub conversation_version: Option<i64>,
     pub background: bool,
     pub status: Status,
     /// JSON array: the turn's own input items.

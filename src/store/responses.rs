@@ -1,33 +1,22 @@
 //! Responses that are known, here or at their channel: pinned, found, deleted.
 
-use super::engine::args;
+use super::engine::{args, batch, placeholders, text};
 use super::error::StoreError;
 use super::response::{Status, Stored, seconds, stored_columns};
-use super::{Inner, Owner, Store, conversations, now};
+use super::upkeep::ROW_BYTES;
+use super::{Inner, Owner, Store, conversations, now, signed};
 
 impl Store {
-    /// A response that its channel keeps: only where it is.
-    pub async fn pin(&self, id: String, owner: Owner, channel: String) -> Result<(), StoreError> {
-        self.call(move |inner| async move {
-            let mut work = inner.engine.begin().await?;
-            work.run(
-                "INSERT INTO pins (id, owner_key, owner_group, channel, created, expires)
-                 VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (id, owner_key, owner_group) DO UPDATE
-                 SET channel = excluded.channel, expires = excluded.expires",
-                args![
-                    &id,
-                    &*owner.key,
-                    &*owner.group,
-                    &channel,
-                    now(),
-                    inner.expiry()
-                ],
-            )
-            .await?;
-            work.commit().await
-        })
-        .await
+    /// Responses and items that their channel keeps: only where they are. A full store takes them, too: the channel has
+    /// made them already.
+    pub async fn pin(
+        &self,
+        ids: Vec<String>,
+        owner: Owner,
+        channel: String,
+    ) -> Result<(), StoreError> {
+        self.call(move |inner| async move { pin(&inner, ids, &owner, &channel).await })
+            .await
     }
 
     pub async fn find(&self, id: String, owner: Owner) -> Result<Option<Stored>, StoreError> {
@@ -56,6 +45,42 @@ impl Store {
         self.call(move |inner| async move { delete(&inner, &id, &owner).await })
             .await
     }
+}
+
+async fn pin(
+    inner: &Inner,
+    ids: Vec<String>,
+    owner: &Owner,
+    channel: &str,
+) -> Result<(), StoreError> {
+    let mut ids: Vec<String> = ids.into_iter().map(text).collect();
+    // PostgreSQL writes no row twice in one statement; and who pins the same ones at once waits, in the same order.
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let (created, expires) = (now(), inner.expiry());
+    let mut work = inner.engine.begin().await?;
+    let mut left = &ids[..];
+    while !left.is_empty() {
+        let (some, rest) = left.split_at(batch(left.len()));
+        left = rest;
+        let sql = format!(
+            "INSERT INTO pins (id, owner_key, owner_group, channel, created, expires) VALUES {}
+             ON CONFLICT (id, owner_key, owner_group) DO UPDATE
+             SET channel = excluded.channel, expires = excluded.expires",
+            placeholders(some.len(), 6)
+        );
+        let args = some
+            .iter()
+            .flat_map(|id| args![id, &*owner.key, &*owner.group, channel, created, expires])
+            .collect();
+        work.run(sqlx::AssertSqlSafe(sql), args).await?;
+    }
+    work.commit().await?;
+    inner.grown(signed(ids.len() * ROW_BYTES));
+    Ok(())
 }
 
 async fn find(inner: &Inner, id: &str, owner: &Owner) -> Result<Option<Stored>, StoreError> {
@@ -110,6 +135,13 @@ pub(super) async fn pinned(
 async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreError> {
     let whose = || args![id, &*owner.key, &*owner.group, now()];
     let mut work = inner.engine.begin().await?;
+    let items = work
+        .rows(
+            "SELECT COUNT(*) FROM response_items WHERE response = $1",
+            args![id],
+        )
+        .await?;
+    let items = items.first().map_or(Ok(0), |row| row.int(0))?;
     let rows = work
         .rows(
             "DELETE FROM responses WHERE id = $1 AND owner_key = $2 AND owner_group = $3 AND expires > $4
@@ -119,7 +151,7 @@ async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreErr
         .await?;
     let mut freed = 0;
     if let Some(row) = rows.first() {
-        freed = row.int(1)?;
+        freed = row.int(1)? + items * signed(ROW_BYTES);
         if let Some(conversation) = row.opt_text(0)? {
             conversations::unlock(&mut work, &conversation, id, Vec::new()).await?;
         }
@@ -131,6 +163,6 @@ async fn delete(inner: &Inner, id: &str, owner: &Owner) -> Result<bool, StoreErr
         )
         .await?;
     work.commit().await?;
-    inner.grown(-freed);
+    inner.grown(-freed - pins.cast_signed() * signed(ROW_BYTES));
     Ok(!rows.is_empty() || pins > 0)
 }

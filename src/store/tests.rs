@@ -18,6 +18,7 @@ fn new(id: String, bytes: usize) -> NewResponse {
         owner: owner(),
         previous: None,
         conversation: None,
+        conversation_version: None,
         background: false,
         status: Status::InProgress,
         input: format!("[\"{}\"]", "x".repeat(bytes)),
@@ -26,7 +27,7 @@ fn new(id: String, bytes: usize) -> NewResponse {
 }
 
 fn open(url: &str) -> Store {
-    Store::open(Settings {
+    Store::open(&Settings {
         url: url.to_owned(),
         responses_ttl: Duration::from_secs(3600),
         responses_max_bytes: 1 << 30,

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::engine::args;
 use super::error::{StoreError, Trouble};
-use super::{Inner, Store, now};
+use super::{Inner, Store, now, signed};
 use crate::base::clock;
 
 /// Rows that are deleted at once: few enough that nobody waits long for the lock.
 const SWEEP: i64 = 64;
 /// A full store counts again, and deletes what has expired, no more often.
 const RECOUNT_MS: u64 = 1_000;
+/// About what a row without content takes, with its indexes: a pin, or an id by which an item can be referred to.
+pub(super) const ROW_BYTES: usize = 256;
 
 impl Store {
     /// Upkeep, for ever. For one task of the process.
@@ -88,8 +90,9 @@ impl Inner {
                 "SELECT CAST(
                  COALESCE((SELECT SUM(input_size + output_size + rest_size) FROM responses), 0)
                  + COALESCE((SELECT SUM(size) FROM conversations), 0)
-                 + COALESCE((SELECT SUM(size) FROM conversation_items), 0) AS BIGINT)",
-                args![],
+                 + COALESCE((SELECT SUM(size) FROM conversation_items), 0)
+                 + $1 * ((SELECT COUNT(*) FROM pins) + (SELECT COUNT(*) FROM response_items)) AS BIGINT)",
+                args![signed(ROW_BYTES)],
             )
             .await?;
         let bytes = rows.first().map_or(Ok(0), |row| row.int(0))?;

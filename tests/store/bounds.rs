@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use torouter::store::{BeginError, ContextError, NewResponse, Settings, Store, Trouble};
+use torouter::store::{BeginError, ContextError, Finished, NewResponse, Settings, Store, Trouble};
 
 use super::place::{Place, alice};
 use super::suite::list;
@@ -12,13 +12,14 @@ list![
     what_has_expired_is_not_found_and_goes,
     an_ancestor_lives_as_long_as_the_last_turn,
     a_full_store_refuses_what_is_new_and_finishes_what_is_begun,
+    what_has_no_content_takes_room_too,
 ];
 
 async fn what_has_expired_is_not_found_and_goes(place: Place) {
     let store = place.open_for(Duration::from_millis(1500));
     turn(&store, new("r")).await;
     store
-        .pin("p".into(), alice(), "up".into())
+        .pin(vec!["p".into()], alice(), "up".into())
         .await
         .expect("pinned");
     store
@@ -101,7 +102,7 @@ async fn a_full_store_refuses_what_is_new_and_finishes_what_is_begun(place: Plac
         responses_max_bytes: 10_000,
         ..place.settings()
     };
-    let store = Store::open(settings).expect("a store that opens");
+    let store = Store::open(&settings).expect("a store that opens");
     let large = |id: &str| NewResponse {
         input: format!("[\"{}\"]", "x".repeat(4000)),
         ..new(id)
@@ -129,7 +130,7 @@ async fn a_full_store_refuses_what_is_new_and_finishes_what_is_begun(place: Plac
         .await;
     assert_eq!(added.expect_err("full").trouble, Trouble::Full);
     store
-        .pin("p".into(), alice(), "up".into())
+        .pin(vec!["p".into()], alice(), "up".into())
         .await
         .expect("pinned");
     assert!(
@@ -147,4 +148,62 @@ async fn a_full_store_refuses_what_is_new_and_finishes_what_is_begun(place: Plac
     );
     assert!(store.delete("a".into(), alice()).await.expect("an answer"));
     store.begin(large("d")).await.expect("there is room again");
+}
+
+async fn what_has_no_content_takes_room_too(place: Place) {
+    let settings = Settings {
+        responses_max_bytes: 20_000,
+        ..place.settings()
+    };
+    let open = || Store::open(&settings).expect("a store that opens");
+    let begin = async |store: &Store, id: &str| match store.begin(new(id)).await {
+        Ok(()) => true,
+        Err(BeginError::Store(error)) if error.trouble == Trouble::Full => false,
+        Err(other) => panic!("{other:?}"),
+    };
+    let delete = async |store: &Store, id: String| {
+        assert!(store.delete(id, alice()).await.expect("an answer"));
+    };
+    let store = open();
+    let pins = |range: std::ops::Range<i32>| range.map(|n| format!("p{n}")).collect();
+    let pin = async |ids| store.pin(ids, alice(), "up".into()).await.expect("pinned");
+    pin(pins(0..60)).await;
+    assert!(begin(&store, "beside").await);
+    delete(&store, "beside".into()).await;
+    pin(pins(60..80)).await;
+    assert!(!begin(&store, "r").await, "pins are counted");
+    pin(pins(80..90)).await;
+    if place.is_shared() {
+        assert!(!begin(&open(), "r").await, "and found again");
+    }
+    for id in pins(0..90) {
+        delete(&store, id).await;
+    }
+    // Ids of items, in what comes and in what is made.
+    let items = |prefix: &str, count: i32| {
+        let items: Vec<_> = (0..count)
+            .map(|n| format!("{{\"id\":\"{prefix}{n}\"}}"))
+            .collect();
+        format!("[{}]", items.join(","))
+    };
+    let with = |id: &str, count| NewResponse {
+        input: items("in", count),
+        ..new(id)
+    };
+    assert!(store.begin(with("much", 80)).await.is_err());
+    store.begin(with("a", 40)).await.expect("begun");
+    assert!(begin(&store, "beside").await);
+    delete(&store, "beside".into()).await;
+    let output = items("out", 40);
+    let finished = Finished {
+        output,
+        ..done("a")
+    };
+    assert!(store.finish("a".into(), finished).await.expect("finished"));
+    assert!(!begin(&store, "r").await, "ids are counted");
+    if place.is_shared() {
+        assert!(!begin(&open(), "r").await, "and found again");
+    }
+    delete(&store, "a".into()).await;
+    assert!(begin(&store, "r").await);
 }

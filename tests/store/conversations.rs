@@ -1,6 +1,6 @@
 //! Conversations: what must hold on every database.
 
-use torouter::store::{BeginError, ContextError, Finished, NewResponse, Status};
+use torouter::store::{BeginError, ContextError, Finished, NewResponse, Status, Store};
 
 use super::place::{Place, alice, owner};
 use super::suite::list;
@@ -11,6 +11,7 @@ list![
     what_another_owner_says_is_not_found,
     a_turn_adds_its_items_when_it_ends_well,
     of_turns_that_race_in_one_conversation_one_is_begun,
+    a_turn_that_was_made_without_anothers_items_is_not_begun,
     a_lock_whose_lease_has_run_out_is_lost,
     a_response_continues_from_the_conversation_of_its_time,
 ];
@@ -27,6 +28,11 @@ fn items(names: &[&str]) -> Vec<String> {
         .iter()
         .map(|name| format!(r#"{{"id":"{name}"}}"#))
         .collect()
+}
+
+async fn read(store: &Store, id: &str) -> Vec<String> {
+    let read = store.conversation_items(id.into(), alice(), 1 << 20).await;
+    read.expect("an answer").expect("found").items
 }
 
 async fn a_conversation_is_made_changed_and_deleted(place: Place) {
@@ -55,11 +61,7 @@ async fn a_conversation_is_made_changed_and_deleted(place: Place) {
             .expect("an answer")
     );
     let all = [many, items(&["x", "y"])].concat();
-    let kept = store
-        .conversation_items(id(), alice(), 1 << 20)
-        .await
-        .expect("an answer");
-    assert_eq!(kept.as_ref(), Some(&all));
+    assert_eq!(read(&store, "c").await, all);
     let whole: usize = all.iter().map(String::len).sum();
     assert!(store.conversation_items(id(), alice(), whole).await.is_ok());
     let small = store.conversation_items(id(), alice(), whole - 1).await;
@@ -76,11 +78,7 @@ async fn a_conversation_is_made_changed_and_deleted(place: Place) {
             .await
             .expect("an answer")
     );
-    let kept = store
-        .conversation_items(id(), alice(), 1 << 20)
-        .await
-        .expect("an answer")
-        .expect("found");
+    let kept = read(&store, "c").await;
     assert_eq!((kept.len(), kept.last()), (151, items(&["y"]).last()));
     assert!(
         store
@@ -160,11 +158,7 @@ async fn what_another_owner_says_is_not_found(place: Place) {
             "{begun:?}"
         );
     }
-    let kept = store
-        .conversation_items(id(), alice(), 1000)
-        .await
-        .expect("an answer");
-    assert_eq!(kept, Some(items(&["x"])));
+    assert_eq!(read(&store, "c").await, items(&["x"]));
 }
 
 async fn a_turn_adds_its_items_when_it_ends_well(place: Place) {
@@ -192,11 +186,7 @@ async fn a_turn_adds_its_items_when_it_ends_well(place: Place) {
             expected.push(input[1..input.len() - 1].to_owned());
             expected.push(output[1..output.len() - 1].to_owned());
         }
-        let kept = store
-            .conversation_items("c".into(), alice(), 1000)
-            .await
-            .expect("an answer");
-        assert_eq!(kept.as_ref(), Some(&expected), "{id}");
+        assert_eq!(read(&store, "c").await, expected, "{id}");
     }
     // A turn that is deleted while it is made lets the next one begin.
     store.begin(within("r5", "c")).await.expect("begun");
@@ -257,11 +247,51 @@ async fn of_turns_that_race_in_one_conversation_one_is_begun(place: Place) {
                 .expect("an answer")
         );
     }
-    let kept = stores[0]
-        .conversation_items("c".into(), alice(), 1 << 20)
+    assert_eq!(read(&stores[0], "c").await.len(), 20);
+}
+
+async fn a_turn_that_was_made_without_anothers_items_is_not_begun(place: Place) {
+    let store = place.open();
+    store
+        .create_conversation("c".into(), alice(), "{}".into(), items(&["x"]))
         .await
-        .expect("an answer");
-    assert_eq!(kept.expect("found").len(), 20);
+        .expect("made");
+    let version = async || {
+        let read = store.conversation_items("c".into(), alice(), 1000).await;
+        Some(read.expect("an answer").expect("found").version)
+    };
+    let of = |id: &str, conversation_version| NewResponse {
+        conversation_version,
+        ..within(id, "c")
+    };
+    let early = version().await;
+    turn(&store, of("r1", early)).await;
+    let late = store.begin(of("late", early)).await;
+    assert!(
+        matches!(late, Err(BeginError::ConversationBusy)),
+        "{late:?}"
+    );
+    // Nothing of it is left, nor of the lock.
+    let found = store.find("late".into(), alice()).await;
+    assert_eq!(found.expect("an answer"), None);
+    // A turn that came to nothing has added nothing.
+    let early = version().await;
+    let failed = Finished {
+        status: Status::Failed,
+        ..done("r2")
+    };
+    store.begin(of("r2", early)).await.expect("begun");
+    assert!(store.finish("r2".into(), failed).await.expect("finished"));
+    turn(&store, of("r3", early)).await;
+    let early = version().await;
+    let added = store.add_conversation_items("c".into(), alice(), items(&["y"]));
+    assert!(added.await.expect("an answer"));
+    let late = store.begin(of("late", early)).await;
+    assert!(
+        matches!(late, Err(BeginError::ConversationBusy)),
+        "{late:?}"
+    );
+    turn(&store, of("late", version().await)).await;
 }
 
 async fn a_lock_whose_lease_has_run_out_is_lost(place: Place) {
@@ -302,11 +332,7 @@ async fn a_lock_whose_lease_has_run_out_is_lost(place: Place) {
             .await
             .expect("an answer")
     );
-    let kept = store
-        .conversation_items("c".into(), alice(), 1000)
-        .await
-        .expect("an answer");
-    let kept = kept.expect("found").join(" ");
+    let kept = read(&store, "c").await.join(" ");
     assert!(
         kept.contains("msg_next") && !kept.contains("slow"),
         "{kept}"

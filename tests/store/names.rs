@@ -12,6 +12,7 @@ list![
     every_byte_is_kept,
     sql_in_names_and_ids_is_only_text,
     a_pin_says_where_a_response_is,
+    many_are_pinned_at_once,
 ];
 
 async fn what_another_owner_has_is_not_found(place: Place) {
@@ -164,7 +165,7 @@ async fn sql_in_names_and_ids_is_only_text(place: Place) {
         1
     );
     store
-        .pin(nasty.into(), alice(), nasty.into())
+        .pin(vec![nasty.into()], alice(), nasty.into())
         .await
         .expect("pinned");
     store
@@ -180,7 +181,7 @@ async fn sql_in_names_and_ids_is_only_text(place: Place) {
         .conversation_items(nasty.into(), mallory.clone(), 1000)
         .await
         .expect("an answer");
-    assert_eq!(items, Some(vec![nasty.to_owned()]));
+    assert_eq!(items.expect("found").items, [nasty]);
     store.renew(vec![nasty.into()]).await.expect("an answer");
     assert!(
         store
@@ -200,11 +201,11 @@ async fn sql_in_names_and_ids_is_only_text(place: Place) {
 async fn a_pin_says_where_a_response_is(place: Place) {
     let store = place.open();
     store
-        .pin("p".into(), alice(), "openai-1".into())
+        .pin(vec!["p".into()], alice(), "openai-1".into())
         .await
         .expect("pinned");
     store
-        .pin("p".into(), owner("bob", "default"), "openai-2".into())
+        .pin(vec!["p".into()], owner("bob", "default"), "openai-2".into())
         .await
         .expect("pinned");
     let context = store
@@ -216,7 +217,7 @@ async fn a_pin_says_where_a_response_is(place: Place) {
         ("openai-1", 0)
     );
     store
-        .pin("p".into(), alice(), "openai-3".into())
+        .pin(vec!["p".into()], alice(), "openai-3".into())
         .await
         .expect("pinned");
     let found = store
@@ -238,4 +239,42 @@ async fn a_pin_says_where_a_response_is(place: Place) {
         .await
         .expect("an answer");
     assert_eq!(bobs.expect("found").channel, "openai-2");
+}
+
+async fn many_are_pinned_at_once(place: Place) {
+    let store = place.open();
+    store
+        .pin(Vec::new(), alice(), "up".into())
+        .await
+        .expect("nothing to do");
+    // More than a statement takes, and one of them twice.
+    let mut ids: Vec<String> = (0..150).map(|n| format!("p{}", n % 149)).collect();
+    // Kept under one name.
+    ids.extend(["\0".to_owned(), "\u{fffd}".to_owned()]);
+    store
+        .pin(ids.clone(), alice(), "up".into())
+        .await
+        .expect("pinned");
+    for id in &ids {
+        let found = store.find(id.clone(), alice()).await.expect("an answer");
+        assert_eq!(found.expect("found").channel, "up", "{id}");
+    }
+    // Two who pin the same, each in its own order, do not stand in each other's way.
+    let racing: Vec<_> = (0..8)
+        .map(|number| {
+            let (store, mut ids) = (store.clone(), ids.clone());
+            ids.rotate_left(number * 19);
+            tokio::spawn(async move { store.pin(ids, alice(), format!("up{number}")).await })
+        })
+        .collect();
+    for one in racing {
+        one.await.expect("no panic").expect("pinned");
+    }
+    let mut channels = Vec::new();
+    for id in &ids {
+        let found = store.find(id.clone(), alice()).await.expect("an answer");
+        channels.push(found.expect("found").channel);
+    }
+    channels.dedup();
+    assert_eq!(channels.len(), 1, "all by the last: {channels:?}");
 }

@@ -72,7 +72,7 @@ async fn a_newer_schema_is_refused(place: Place) {
     place
         .sql("INSERT INTO torouter_schema (version) VALUES (99)")
         .await;
-    let error = Store::open(place.settings())
+    let error = Store::open(&place.settings())
         .expect_err("newer")
         .to_string();
     assert!(

@@ -73,7 +73,7 @@ impl Place {
     }
 
     pub fn open(&self) -> Store {
-        Store::open(self.settings()).expect("a store that opens")
+        Store::open(&self.settings()).expect("a store that opens")
     }
 
     pub fn open_for(&self, ttl: Duration) -> Store {
@@ -81,7 +81,7 @@ impl Place {
             responses_ttl: ttl,
             ..self.settings()
         };
-        Store::open(settings).expect("a store that opens")
+        Store::open(&settings).expect("a store that opens")
     }
 
     /// Runs a statement past the store. Returns the first column of the first row, a number, if there is one.

@@ -16,7 +16,7 @@ fn refused(url: &str) -> String {
         responses_ttl: DAY,
         responses_max_bytes: 1 << 20,
     };
-    Store::open(settings).expect_err(url).to_string()
+    Store::open(&settings).expect_err(url).to_string()
 }
 
 #[test]
@@ -124,7 +124,7 @@ async fn writes_until_it_is_killed() {
         responses_ttl: DAY,
         responses_max_bytes: 1 << 30,
     };
-    let store = Store::open(settings).expect("opened");
+    let store = Store::open(&settings).expect("opened");
     turn(&store, new("r0")).await;
     for number in 1.. {
         turn(

@@ -10,8 +10,9 @@ list![
     a_chain_of_a_hundred_turns_is_one_context,
     a_deleted_ancestor_is_missed,
     a_response_that_was_deleted_meanwhile_is_not_finished,
+    an_end_that_came_first_is_not_undone_by_a_status,
     a_lease_that_has_run_out_means_interrupted,
-    a_cancel_is_told_to_whoever_makes_the_response,
+    a_cancel_or_a_delete_is_told_to_whoever_makes_the_response,
 ];
 
 pub fn new(id: &str) -> NewResponse {
@@ -20,6 +21,7 @@ pub fn new(id: &str) -> NewResponse {
         owner: alice(),
         previous: None,
         conversation: None,
+        conversation_version: None,
         background: false,
         status: Status::InProgress,
         input: format!(r#"[{{"role":"user","content":"to {id}"}}]"#),
@@ -229,6 +231,34 @@ async fn a_response_that_was_deleted_meanwhile_is_not_finished(place: Place) {
     );
 }
 
+async fn an_end_that_came_first_is_not_undone_by_a_status(place: Place) {
+    let store = place.open();
+    let other = if place.is_shared() {
+        place.open()
+    } else {
+        store.clone()
+    };
+    for round in 0..20 {
+        let id = || format!("r{round}");
+        let queued = NewResponse {
+            status: Status::Queued,
+            ..new(&id())
+        };
+        store.begin(queued).await.expect("begun");
+        let set = || other.set_status(id(), Status::InProgress, "{}".into());
+        // Whichever is first, the end is what stands.
+        let (_, finished) = tokio::join!(set(), store.finish(id(), done(&id())));
+        assert!(finished.expect("an answer"));
+        assert!(!set().await.expect("an answer"));
+        let found = store.find(id(), alice()).await.expect("an answer");
+        let found = found.expect("found");
+        assert_eq!(
+            (found.status, found.body),
+            (Status::Completed, done(&id()).body)
+        );
+    }
+}
+
 async fn a_lease_that_has_run_out_means_interrupted(place: Place) {
     if !place.is_shared() {
         return;
@@ -282,7 +312,7 @@ async fn a_lease_that_has_run_out_means_interrupted(place: Place) {
     assert_eq!(find("r").await.status, Status::Completed);
 }
 
-async fn a_cancel_is_told_to_whoever_makes_the_response(place: Place) {
+async fn a_cancel_or_a_delete_is_told_to_whoever_makes_the_response(place: Place) {
     let maker = place.open();
     let other = if place.is_shared() {
         place.open()
@@ -340,4 +370,11 @@ async fn a_cancel_is_told_to_whoever_makes_the_response(place: Place) {
             .await
             .expect("an answer")
     );
+    // What is deleted need not be made any longer.
+    for id in ["r0", "r68"] {
+        assert!(other.delete(id.into(), alice()).await.expect("an answer"));
+    }
+    let mut stop = maker.renew(ids()).await.expect("an answer");
+    stop.sort();
+    assert_eq!(stop, ["r0", "r68", "r69"]);
 }

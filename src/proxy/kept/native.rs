@@ -184,11 +184,10 @@ pub async fn remember(x: &Exchange, response: &str) {
     let (_, output) = stored::outcome(response);
     let items = stored::elements(output).into_iter().map(stored::item_id);
     let ids = std::iter::once(stored::item_id(response)).chain(items);
-    for id in ids.filter(|id| !id.is_empty()) {
-        let channel = attempt.channel.name.to_string();
-        if let Err(error) = x.keeper.store.pin(id, owner.clone(), channel).await {
-            trouble("pin", &error);
-        }
+    let ids = ids.filter(|id| !id.is_empty()).collect();
+    let channel = attempt.channel.name.to_string();
+    if let Err(error) = x.keeper.store.pin(ids, owner, channel).await {
+        trouble("pin", &error);
     }
 }
 
@@ -198,11 +197,8 @@ impl State {
         let (tell, told) = oneshot::channel();
         let (keeper, owner) = (self.keeper.clone(), self.owner.clone());
         tokio::spawn(async move {
-            for id in ids {
-                let pinned = keeper.store.pin(id, owner.clone(), channel.clone()).await;
-                if let Err(error) = pinned {
-                    trouble("pin", &error);
-                }
+            if let Err(error) = keeper.store.pin(ids, owner, channel).await {
+                trouble("pin", &error);
             }
             drop(tell);
         });

@@ -45,6 +45,7 @@ pub async fn resolve(x: &mut Exchange, body: Bytes) -> Result<Bytes, Fault> {
         own: body.clone(),
         referenced: Vec::new(),
         settled: Settled::default(),
+        conversation_version: None,
         row: Row::None,
         announced: None,
         of_job: false,
@@ -101,13 +102,14 @@ async fn continued(x: &mut Exchange, state: &mut State, body: &Bytes) -> Result<
         }
     }
     if let Some(id) = state.wishes.conversation.clone() {
-        let items = store
+        let read = store
             .conversation_items(id.clone(), state.owner.clone(), limit)
             .await;
-        let items = items.map_err(|error| no_context(error, &id))?;
-        let items =
-            items.ok_or_else(|| stored::not_found("Conversation", &id).param("conversation"))?;
-        before.push(stored::list_of(items.iter().map(String::as_str)));
+        let read = read.map_err(|error| no_context(error, &id))?;
+        let read =
+            read.ok_or_else(|| stored::not_found("Conversation", &id).param("conversation"))?;
+        before.push(stored::list_of(read.items.iter().map(String::as_str)));
+        state.conversation_version = Some(read.version);
         state.settled.conversation = Some(id);
     }
     find_items(x, state).await?;
