@@ -24,7 +24,8 @@ way to another protocol a parameter is
 - **carried**: it has a counterpart, or the provider does it without being told;
 - **dropped**: the answer means the same without it. It is left out, counted, and named in the header
   `x-torouter-dropped`. Brackets: what is dropped is only this part of it, or bears this name in the header;
-- **refused**: without it the answer would mean something else. The request is a 400 `unsupported_parameter` that names it.
+- **refused**: without it the answer would mean something else. The request is a 400 `unsupported_parameter` that names it;
+- **by the gateway**: it is about state, which the gateway keeps; the provider gets what it stands for.
 
 What a platform takes may differ by model; this page was made with";
 
@@ -130,6 +131,14 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
+/// What the gateway does before a request is translated (`tests/gateway/state.rs`): the protocols' halves never see it.
+const STATE: [&str; 4] = [
+    "input[].type: item_reference",
+    "previous_response_id",
+    "conversation",
+    "background",
+];
+
 /// The word for the table; why, where it is refused.
 fn fate(
     surface: &Surface,
@@ -137,6 +146,9 @@ fn fate(
     platform: &str,
     model: &str,
 ) -> (String, Option<String>) {
+    if STATE.contains(&parameter) {
+        return ("by the gateway".to_owned(), None);
+    }
     let plain = render(surface, surface.base.as_bytes(), platform, model)
         .unwrap_or_else(|why| panic!("the least request is refused by {platform}: {why}"));
     let rendered = match render(surface, &with(surface.base, sample), platform, model) {

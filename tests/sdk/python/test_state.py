@@ -166,7 +166,9 @@ def test_what_is_retrieved_is_what_was_made(model, streamed, gpt):
     ours = read.model_dump(exclude_none=True)
     theirs = json.loads(made.model_dump_json(exclude_none=True, exclude={"output": {"__all__": {"content": {"__all__": {"parsed"}}}}}))
     assert ours == theirs
-    assert read.status == "completed" and read.metadata == {"topic": "state"} and read.store is True
+    assert read.status == "completed" and read.metadata == {"topic": "state"}
+    # OpenRouter's answer passes as it is: it keeps nothing itself.
+    assert read.store is (model != PLATFORM_MODELS["openrouter"])
     assert read.usage.total_tokens == made.usage.total_tokens > 0
 
 
