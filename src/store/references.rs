@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::engine::{Arg, args, padded, placeholders};
+use super::engine::{Arg, args, batch, padded, placeholders};
 use super::error::{ContextError, StoreError};
 use super::{Inner, Owner, Store, item, now};
 
@@ -161,23 +161,25 @@ async fn of_conversations(
     if usize::try_from(size).unwrap_or(usize::MAX) > found.left {
         return Err(ContextError::TooLarge);
     }
-    if places.is_empty() {
-        return Ok(());
-    }
-    let count = padded(places.len());
-    let sql = format!(
-        "SELECT item, content FROM conversation_items WHERE (conversation, place) IN (VALUES {})",
-        placeholders(count, 2)
-    );
-    let last = places.last().into_iter().cycle();
-    let args = places.iter().chain(last).take(count);
-    let args = args.flat_map(|(conversation, place)| args![conversation, *place]);
-    let rows = inner
-        .engine
-        .rows(sqlx::AssertSqlSafe(sql), args.collect())
-        .await?;
-    for row in &rows {
-        found.add(row.text(0)?, row.content(1)?)?;
+    let mut left = &places[..];
+    while !left.is_empty() {
+        let (some, rest) = left.split_at(batch(left.len()));
+        left = rest;
+        // A join: for `IN (VALUES …)` SQLite reads the whole table.
+        let sql = format!(
+            "WITH asked (conversation, place) AS (VALUES {})
+             SELECT i.item, i.content FROM asked
+             JOIN conversation_items i ON i.conversation = asked.conversation AND i.place = asked.place",
+            placeholders(some.len(), 2)
+        );
+        let args = some
+            .iter()
+            .flat_map(|(conversation, place)| args![conversation, *place])
+            .collect();
+        let rows = inner.engine.rows(sqlx::AssertSqlSafe(sql), args).await?;
+        for row in &rows {
+            found.add(row.text(0)?, row.content(1)?)?;
+        }
     }
     Ok(())
 }
