@@ -1,7 +1,7 @@
-//! What a turn begins with: the chain of turns before it, and items that are referred to by their ids.
+//! What a turn that continues another begins with: the chain of turns before it.
 
 use super::engine::args;
-use super::error::{ContextError, StoreError};
+use super::error::ContextError;
 use super::response::{Stored, stored_columns};
 use super::responses::pinned;
 use super::{Inner, Owner, Store, conversations, item, now};
@@ -32,25 +32,6 @@ impl Store {
     ) -> Result<Context, ContextError> {
         self.call(move |inner| async move { context(&inner, &id, &owner, max_bytes).await })
             .await
-    }
-
-    /// Items by their ids, out of the owner's stored responses and conversations, each with its id. Missing ones are
-    /// left out.
-    pub async fn items(
-        &self,
-        ids: Vec<String>,
-        owner: Owner,
-    ) -> Result<Vec<(String, String)>, StoreError> {
-        self.call(move |inner| async move {
-            let mut items = Vec::new();
-            for id in ids {
-                if let Some(item) = item_of(&inner, &id, &owner).await? {
-                    items.push((id, item));
-                }
-            }
-            Ok(items)
-        })
-        .await
     }
 }
 
@@ -126,37 +107,4 @@ async fn context(
         });
     }
     Ok(Context { stored, turns })
-}
-
-/// The newest item of that id: a client may have sent it again in a later turn.
-async fn item_of(inner: &Inner, id: &str, owner: &Owner) -> Result<Option<String>, StoreError> {
-    let whose = || args![id, &*owner.key, &*owner.group, now()];
-    let rows = inner
-        .engine
-        .rows(
-            "SELECT c.input, c.output FROM response_items i
-             JOIN responses r ON r.id = i.response JOIN contents c ON c.response = i.response
-             WHERE i.item = $1 AND r.owner_key = $2 AND r.owner_group = $3 AND r.expires > $4
-             ORDER BY r.created DESC LIMIT 1",
-            whose(),
-        )
-        .await?;
-    if let Some(row) = rows.first() {
-        let (input, output) = (row.content(0)?, row.content(1)?);
-        let items = [item::elements(&output), item::elements(&input)].concat();
-        let found = items
-            .into_iter()
-            .find(|item| item::id_of(item).as_deref() == Some(id));
-        return Ok(found.map(str::to_owned));
-    }
-    let rows = inner
-        .engine
-        .rows(
-            "SELECT i.content FROM conversation_items i JOIN conversations v ON v.id = i.conversation
-             WHERE i.item = $1 AND v.owner_key = $2 AND v.owner_group = $3 AND v.expires > $4
-             ORDER BY v.created DESC, i.place DESC LIMIT 1",
-            whose(),
-        )
-        .await?;
-    rows.first().map(|row| row.content(0)).transpose()
 }

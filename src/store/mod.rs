@@ -12,6 +12,7 @@ mod error;
 mod item;
 mod making;
 mod place;
+mod references;
 mod response;
 mod responses;
 mod schema;

@@ -49,7 +49,7 @@ async fn what_has_expired_is_not_found_and_goes(place: Place) {
     }
     assert!(
         store
-            .items(vec!["msg_r".into()], alice())
+            .items(vec!["msg_r".into()], alice(), 1 << 20)
             .await
             .expect("an answer")
             .is_empty()

@@ -94,7 +94,7 @@ async fn a_conversation_is_made_changed_and_deleted(place: Place) {
     );
     assert!(
         store
-            .items(vec!["y".into()], alice())
+            .items(vec!["y".into()], alice(), 1 << 20)
             .await
             .expect("an answer")
             .is_empty()
@@ -142,7 +142,7 @@ async fn what_another_owner_says_is_not_found(place: Place) {
         );
         assert!(
             store
-                .items(vec!["x".into()], other.clone())
+                .items(vec!["x".into()], other.clone(), 1 << 20)
                 .await
                 .expect("an answer")
                 .is_empty()

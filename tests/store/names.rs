@@ -9,6 +9,8 @@ use super::turns::{after, done, new, turn};
 list![
     what_another_owner_has_is_not_found,
     items_are_found_by_their_ids,
+    of_items_with_one_id_the_newest_is_found,
+    no_more_items_are_read_than_fit,
     every_byte_is_kept,
     sql_in_names_and_ids_is_only_text,
     a_pin_says_where_a_response_is,
@@ -46,7 +48,9 @@ async fn what_another_owner_has_is_not_found(place: Place) {
                 .await
                 .expect("an answer")
         );
-        let items = store.items(vec!["msg_done".into()], other.clone()).await;
+        let items = store
+            .items(vec!["msg_done".into()], other.clone(), 1 << 20)
+            .await;
         assert!(items.expect("an answer").is_empty());
         // Nor is it an ancestor for it.
         let stolen = NewResponse {
@@ -92,7 +96,10 @@ async fn items_are_found_by_their_ids(place: Place) {
     let asked = ["in_149", "nowhere", "msg_r", "kept", "in_0"]
         .map(str::to_owned)
         .to_vec();
-    let found = store.items(asked, alice()).await.expect("an answer");
+    let found = store
+        .items(asked, alice(), 1 << 20)
+        .await
+        .expect("an answer");
     let expected = [
         ("in_149", r#"{"id":"in_149", "n" : 149}"#),
         ("msg_r", r#"{"id":"msg_r","type":"message"}"#),
@@ -103,6 +110,79 @@ async fn items_are_found_by_their_ids(place: Place) {
         found,
         expected.map(|(id, item)| (id.to_owned(), item.to_owned()))
     );
+}
+
+async fn of_items_with_one_id_the_newest_is_found(place: Place) {
+    let store = place.open();
+    let item = |id: &str, n: i32| format!(r#"{{"id":"{id}","n":{n}}}"#);
+    let conversation = |id: &str, n| {
+        let items = vec![item("both", n), item("talk", n), item("talk", n + 1)];
+        store.create_conversation(id.into(), alice(), "{}".into(), items)
+    };
+    conversation("old", 0).await.expect("made");
+    for n in 10..13 {
+        // Two that are made in one millisecond have no order.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        let id = format!("r{n}");
+        let input = format!("[{},{}]", item("both", n), item(&id, n));
+        store
+            .begin(NewResponse { input, ..new(&id) })
+            .await
+            .expect("begun");
+        let output = format!("[{}]", item("made", n));
+        let finished = Finished {
+            output,
+            ..done(&id)
+        };
+        assert!(store.finish(id, finished).await.expect("finished"));
+    }
+    conversation("young", 2).await.expect("made");
+    // More than are looked for at once, and some again and again.
+    let mut asked: Vec<String> = (0..600).map(|n| format!("nowhere{n}")).collect();
+    for id in ["talk", "made", "r10", "both", "r12", "made", "talk"] {
+        asked.extend(vec![id.to_owned(); 300]);
+    }
+    let found = store.items(asked.clone(), alice(), 1 << 20).await;
+    let expected = [
+        ("talk", 3),
+        ("made", 12),
+        ("r10", 10),
+        ("both", 12),
+        ("r12", 12),
+    ];
+    assert_eq!(
+        found.expect("an answer"),
+        expected.map(|(id, n)| (id.to_owned(), item(id, n)))
+    );
+    assert!(store.delete("r12".into(), alice()).await.expect("deleted"));
+    let found = store.items(asked, alice(), 1 << 20).await;
+    let expected = [("talk", 3), ("made", 11), ("r10", 10), ("both", 11)];
+    assert_eq!(
+        found.expect("an answer"),
+        expected.map(|(id, n)| (id.to_owned(), item(id, n)))
+    );
+}
+
+async fn no_more_items_are_read_than_fit(place: Place) {
+    let store = place.open();
+    let items: Vec<String> = (0..300)
+        .map(|n| format!(r#"{{"id":"i{n}","t":"{}"}}"#, "x".repeat(100)))
+        .collect();
+    let input = format!("[{}]", items[..2].join(","));
+    turn(&store, NewResponse { input, ..new("r") }).await;
+    store
+        .create_conversation("c".into(), alice(), "{}".into(), items[2..].to_vec())
+        .await
+        .expect("made");
+    for count in [1, 2, 3, 300] {
+        let asked: Vec<String> = (0..count).map(|n| format!("i{n}")).collect();
+        let whole = items[..count].iter().map(String::len).sum();
+        let found = store.items(asked.clone(), alice(), whole).await;
+        let found = found.expect("they fit");
+        assert!(found.iter().map(|(_, item)| item).eq(&items[..count]));
+        let found = store.items(asked, alice(), whole - 1).await;
+        assert!(matches!(found, Err(ContextError::TooLarge)), "{count}");
+    }
 }
 
 async fn every_byte_is_kept(place: Place) {
@@ -158,7 +238,7 @@ async fn sql_in_names_and_ids_is_only_text(place: Place) {
     assert_eq!(found.expect("found").id, nasty);
     assert_eq!(
         store
-            .items(vec![nasty.into()], mallory.clone())
+            .items(vec![nasty.into()], mallory.clone(), 1 << 20)
             .await
             .expect("an answer")
             .len(),

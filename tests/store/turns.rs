@@ -189,7 +189,7 @@ async fn a_deleted_ancestor_is_missed(place: Place) {
     );
     assert!(
         store
-            .items(vec!["msg_a".into()], alice())
+            .items(vec!["msg_a".into()], alice(), 1 << 20)
             .await
             .expect("an answer")
             .is_empty()
@@ -224,7 +224,7 @@ async fn a_response_that_was_deleted_meanwhile_is_not_finished(place: Place) {
     );
     assert!(
         store
-            .items(vec!["msg_r".into()], alice())
+            .items(vec!["msg_r".into()], alice(), 1 << 20)
             .await
             .expect("an answer")
             .is_empty()

@@ -1,5 +1,7 @@
 //! What a request continues, found: by the response before it, its conversation, or single items.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::super::exchange::Exchange;
@@ -127,11 +129,19 @@ async fn find_items(x: &mut Exchange, state: &mut State) -> Result<(), Fault> {
     if named.is_empty() && thoughts.is_empty() {
         return Ok(());
     }
+    let limit = x.world.config.server.body_limit;
     let store = &state.keeper.store;
-    let found = store.items(named.clone(), state.owner.clone()).await;
-    state.referenced = found.map_err(|error| unavailable("items", &error))?;
-    let here = |id: &String| state.referenced.iter().any(|(known, _)| known == id);
-    let elsewhere: Vec<&String> = named.iter().filter(|id| !here(id)).collect();
+    let found = store.items(named.clone(), state.owner.clone(), limit).await;
+    state.referenced = found.map_err(|error| match error {
+        ContextError::Store(error) => unavailable("items", &error),
+        ContextError::TooLarge => too_long(),
+        // Items that are missing are left out.
+        ContextError::NotFound | ContextError::MissingAncestor(_) => {
+            stored::not_found("Item", "").param("input")
+        }
+    })?;
+    let here: HashSet<&String> = state.referenced.iter().map(|(id, _)| id).collect();
+    let elsewhere: Vec<&String> = named.iter().filter(|id| !here.contains(id)).collect();
     for (id, must) in elsewhere
         .into_iter()
         .map(|id| (id, true))
