@@ -80,6 +80,8 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     if !run.upgrade {
         check_free(&addresses)?;
     }
+    meter::register()
+        .map_err(|error| Failed::Start(format!("cannot register the metrics: {error}")))?;
     if config.log.requests {
         meter::start_log(config.log.json)
             .map_err(|error| Failed::Start(format!("cannot start the request log: {error}")))?;

@@ -1,7 +1,6 @@
 //! The metric families. A new metric is one row here.
 
-use std::sync::LazyLock;
-
+use once_cell::sync::OnceCell;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, register_histogram_vec,
     register_int_counter_vec, register_int_gauge_vec,
@@ -39,14 +38,19 @@ pub struct Metrics {
     build_info: IntGaugeVec,
 }
 
-static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
-    // Names and labels are constants: a clash is a mistake in this file that every test would show.
-    Metrics::register().expect("metric families are registered once, with valid names")
-});
+// Of this crate, because the standard library's cell cannot fail while it is filled.
+static METRICS: OnceCell<Metrics> = OnceCell::new();
+
+/// Registers the metrics; at the start, so that a clash of names ends it there.
+pub fn register() -> prometheus::Result<()> {
+    METRICS.get_or_try_init(Metrics::register).map(|_| ())
+}
 
 /// The metrics of this process.
 pub fn metrics() -> &'static Metrics {
-    &METRICS
+    METRICS.get_or_init(|| {
+        Metrics::register().expect("metric families are registered once, with valid names")
+    })
 }
 
 impl Metrics {

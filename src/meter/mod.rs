@@ -6,6 +6,6 @@ mod record;
 mod tap;
 
 pub use log::{flush as flush_log, start as start_log};
-pub use metrics::metrics;
+pub use metrics::{metrics, register};
 pub use record::{Record, SeriesKey, reset_series};
 pub use tap::Tap;
