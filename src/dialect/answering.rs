@@ -216,6 +216,8 @@ pub struct Answering {
     kind: Kind,
     /// It broke: nothing follows.
     failed: bool,
+    /// Its end has been written.
+    over: bool,
 }
 
 #[derive(Debug)]
@@ -260,6 +262,7 @@ impl Answering {
             now: question.now,
             kind,
             failed: false,
+            over: false,
         }
     }
 
@@ -278,11 +281,14 @@ impl Answering {
         if self.failed {
             return None;
         }
-        let mut fault = None;
+        let (mut fault, mut over) = (None, false);
         let mut sink = |event: Event<'_>| {
             adapt.event(event, &mut |event| match event {
                 Event::Fault(error) => fault = Some(error),
-                event => writer.event(event, out),
+                event => {
+                    over |= matches!(event, Event::Finish);
+                    writer.event(event, out);
+                }
             });
         };
         let pushed = frames.push(chunk, |frame| read_frame(reader, &frame, &mut sink));
@@ -294,7 +300,13 @@ impl Answering {
             reader.end(&mut sink);
         }
         self.failed = fault.is_some();
+        self.over |= over;
         fault
+    }
+
+    /// The client has been given the end of the stream.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Ends the client's stream with what its protocol says of a failure.

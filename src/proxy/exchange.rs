@@ -198,7 +198,13 @@ impl Exchange {
         if let Some(key) = &self.key {
             world.in_flight(key).dec();
         }
-        if self.client_left || self.status == 0 {
+        // Some clients hang up on the last event, and do not wait for the end of the message.
+        let had_all = self
+            .attempt
+            .as_deref()
+            .and_then(|attempt| attempt.translation.as_deref())
+            .is_some_and(|translation| translation.answering.is_over());
+        if (self.client_left && !had_all) || self.status == 0 {
             self.status = 499;
             self.error = Some("client_closed_request");
         }

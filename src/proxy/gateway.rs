@@ -111,13 +111,12 @@ impl ProxyHttp for Gateway {
                     .as_deref()
                     .is_none_or(|state| state.may_pass(platform));
             let (latch, mut body) = (latch.clone(), latch.body());
-            if let Some(state) = x.state.as_deref_mut() {
-                if let Err(fault) =
+            if let Some(state) = x.state.as_deref_mut()
+                && let Err(fault) =
                     kept::prepare(state, asked, native.then_some(platform), &mut body).await
-                {
-                    x.refused = Some(fault);
-                    return Error::err(REFUSED);
-                }
+            {
+                x.refused = Some(fault);
+                return Error::err(REFUSED);
             }
             let settled = x.state.as_deref().map(|state| &state.settled);
             let made =

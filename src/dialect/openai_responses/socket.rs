@@ -229,14 +229,14 @@ pub fn id_of(response: &str) -> String {
 pub fn got_ready(
     body: &[u8],
     model: &str,
-    previous: Option<String>,
+    previous: Option<&str>,
     now: u64,
 ) -> (String, [String; 2]) {
     let id = Ids::random().next("resp_");
     let response = |status: &str| {
         let mut repeat = Repeat::of(body);
         repeat.response_id = Some(id.clone());
-        repeat.previous_response_id.clone_from(&previous);
+        repeat.previous_response_id = previous.map(str::to_owned);
         let echo = Echo {
             ids: Some(Ids::random()),
             model: model.to_owned(),
@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn getting_ready_makes_an_empty_response() {
-        let (id, frames) = got_ready(br#"{"instructions":"be"}"#, "m", Some("before".into()), 7);
+        let (id, frames) = got_ready(br#"{"instructions":"be"}"#, "m", Some("before"), 7);
         let [created, completed] = frames.map(|f| serde_json::from_str::<Value>(&f).expect("JSON"));
         assert_eq!(created["response"]["status"], "in_progress");
         let response = &completed["response"];

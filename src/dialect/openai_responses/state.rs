@@ -2,7 +2,7 @@
 //! (<https://platform.openai.com/docs/guides/conversation-state>), and the body that says the same without: what came
 //! before stands in its `input`. Owns no state; whoever keeps it brings the items.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use memchr::memmem;
@@ -326,19 +326,25 @@ fn own_list(input: &[u8], referenced: &[(String, String)], limit: usize) -> Resu
         Some(b'n') => Ok(String::new()),
         Some(b'[') if referenced.is_empty() => Ok(inner(input).to_owned()),
         Some(b'[') => {
+            let found: HashMap<&str, &str> = referenced
+                .iter()
+                .map(|(id, item)| (id.as_str(), item.as_str()))
+                .collect();
             let mut out = String::new();
             for raw in elements(input) {
                 let item = Item::of(raw.get());
-                let found = referenced
-                    .iter()
-                    .find(|(id, _)| item.kind() == "item_reference" && item.id() == Some(id));
+                let named = item.id().filter(|_| item.kind() == "item_reference");
                 if !out.is_empty() {
                     out.push(',');
                 }
                 if out.len() > limit {
                     return Err(too_long());
                 }
-                out.push_str(found.map_or(raw.get(), |(_, item)| item));
+                out.push_str(
+                    named
+                        .and_then(|id| found.get(id).copied())
+                        .unwrap_or(raw.get()),
+                );
             }
             Ok(out)
         }

@@ -141,7 +141,7 @@ impl Memory {
         let ready = Before::ready(&body, self.before(create))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs();
-        let (id, frames) = socket::got_ready(&body, &model, previous, now);
+        let (id, frames) = socket::got_ready(&body, &model, previous.as_deref(), now);
         self.last = Some((id, ready));
         Ok(frames)
     }
