@@ -4,14 +4,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint unit sdk fuzz bench bench-criterion setup install
+.PHONY: demo test lint unit sdk fuzz bench bench-criterion setup setup-test install
 
 demo: setup
 	$(CARGO) build --release
 	target/release/torouter demo
 
 # One debug profile for everything; nextest where it is there.
-test: setup lint unit sdk
+test: setup-test lint unit sdk
 
 lint:
 	$(CARGO) fmt --all --check
@@ -42,10 +42,13 @@ bench: setup
 bench-criterion: setup
 	$(CARGO) bench --locked
 
-# cmake builds Pingora's zlib; the store's tests start a PostgreSQL of their own.
+# cmake builds Pingora's zlib.
 setup:
 	@command -v cmake >/dev/null && command -v cc >/dev/null && command -v make >/dev/null || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq cmake build-essential; }
+
+# The store's tests start a PostgreSQL of their own.
+setup-test: setup
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq postgresql; }
 

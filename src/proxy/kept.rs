@@ -220,6 +220,10 @@ pub async fn prepare(
         }
         return Ok(());
     }
+    if native.is_some() && state.settled.previous.is_some() {
+        // What was made elsewhere says nothing to this one.
+        *body = state::without_bare_thoughts(body)?.into();
+    }
     if state.row == Row::None && state.is_kept_here(native) {
         let passes = native.is_some_and(|platform| !platform.keeps_responses);
         state.announce(body, &asked.model, None, passes).await?;

@@ -295,6 +295,28 @@ fn put_in(at: &Spans, name: &str, value: &str) -> Edit {
     Edit::insert(at.front, format!("\"{name}\":{value}{comma}"))
 }
 
+/// The body without reasoning whose content nobody has: its maker signed nothing, and no other maker would know its id.
+pub fn without_bare_thoughts(body: &[u8]) -> Result<Vec<u8>, Fault> {
+    let Some(at) = Spans::of(body)?.input else {
+        return Ok(body.to_vec());
+    };
+    let is_bare = |raw: &&RawValue| {
+        let item = Item::of(raw.get());
+        item.kind() == "reasoning" && item.encrypted.is_none()
+    };
+    let all = elements(text(&body[at.clone()]));
+    if !all.iter().any(is_bare) {
+        return Ok(body.to_vec());
+    }
+    let kept: Vec<&str> = all
+        .into_iter()
+        .filter(|raw| !is_bare(raw))
+        .map(RawValue::get)
+        .collect();
+    let edit = Edit::replace(at, format!("[{}]", kept.join(",")));
+    Ok(edit::apply(&bytes::Bytes::copy_from_slice(body), &mut [edit]).into())
+}
+
 /// The body that asks for a stream to wait for.
 pub fn streamed(body: &[u8]) -> Result<Vec<u8>, Fault> {
     let at = Spans::of(body)?;
@@ -586,6 +608,16 @@ mod tests {
         assert!(
             text.expect("items")
                 .contains(r#"[{"type":"input_text","text":"hi"}]"#)
+        );
+    }
+
+    #[test]
+    fn reasoning_that_nobody_could_read_is_left_out() {
+        let body = r#"{"input":[{"role":"user","content":"x"},{"type":"reasoning","id":"rs_1","summary":[]},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}],"n":1.0}"#;
+        let out = without_bare_thoughts(body.as_bytes()).expect("a body");
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            r#"{"input":[{"role":"user","content":"x"},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}],"n":1.0}"#
         );
     }
 
