@@ -12,8 +12,8 @@ use crate::base::{Fault, FaultKind};
 use crate::meter::metrics;
 use crate::store::{BeginError, Finished, NewResponse, Owner, Store, StoreError, Trouble};
 
-/// A lease lasts three times as long.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// A lease lasts ten times as long; so soon it is heard what another gateway was asked to cancel.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How long a turn that could not be written is tried again, and how many of them wait at most.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const MAX_RETRIES: u32 = 120;

@@ -9,6 +9,12 @@ mod http1;
 mod leaving;
 mod metering;
 mod odd_upstreams;
+#[allow(
+    dead_code,
+    reason = "the store's own tests use the rest; here a server is needed"
+)]
+#[path = "../store/place.rs"]
+mod place;
 mod recordings;
 mod responses_only;
 mod simulator;

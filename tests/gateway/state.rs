@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::http1::{Answer, Connection, request};
+use crate::place::{Place, Postgres};
 use crate::stand::{Gateway, KEY, Simulator, channel, eventually, free_address};
 
 const CLAUDE: &str = "claude-sonnet-4-5";
@@ -891,4 +892,59 @@ fn a_store_that_is_full_stops_what_would_be_kept_and_loses_nothing() {
         .status,
         200
     );
+}
+
+#[test]
+fn two_gateways_on_one_postgresql_are_one() {
+    let simulator = Simulator::start(&[]);
+    let server = Postgres::start();
+    let database = Place::postgres(&server, "pair");
+    let head = format!("[store]\nurl = \"{}\"\n", database.url);
+    let (one, two) = (
+        over("anthropic", &simulator, &head),
+        over("anthropic", &simulator, &head),
+    );
+    let first = create(&one, &json!({"model": CLAUDE, "input": "I am Ada"}));
+    let second = create(
+        &two,
+        &json!({"model": CLAUDE, "input": "I like rivers", "previous_response_id": id(&first)}),
+    );
+    let told = create(
+        &one,
+        &json!({"model": CLAUDE, "input": "RECALL", "previous_response_id": id(&second)}),
+    );
+    assert!(text(&told).contains("I am Ada | I like rivers"), "{told}");
+
+    let slow = format!("SLOWLY {}", "count ".repeat(500));
+    let queued = create(
+        &one,
+        &json!({"model": CLAUDE, "input": slow, "background": true}),
+    );
+    let path = format!("/v1/responses/{}", id(&queued));
+    eventually("it is being made", || {
+        (ask(&two, "GET", &path, "").json()["status"] == "in_progress").then_some(())
+    });
+    let cancelled = ask(&two, "POST", &format!("{path}/cancel"), "{}");
+    assert_eq!(
+        cancelled.json()["status"],
+        "cancelled",
+        "{}",
+        cancelled.text()
+    );
+    eventually("the upstream is left", || {
+        (simulator.get("/__sim/state")["in_flight"] == 0).then_some(())
+    });
+
+    let conversation = ask(&one, "POST", "/v1/conversations", "{}").json();
+    let body = json!({"model": CLAUDE, "input": "SLOWLY hello", "conversation": id(&conversation)});
+    let statuses = std::thread::scope(|scope| {
+        let asked = [&one, &two].map(|gateway| {
+            let body = body.to_string();
+            scope.spawn(move || gateway.post("/v1/responses", &body).status)
+        });
+        let mut statuses = asked.map(|asked| asked.join().expect("no panic"));
+        statuses.sort_unstable();
+        statuses
+    });
+    assert_eq!(statuses, [200, 409]);
 }

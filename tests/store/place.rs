@@ -129,7 +129,7 @@ fn binaries() -> PathBuf {
         .map(|version| version.path().join("bin"))
         .filter(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
         .max()
-        .expect("no PostgreSQL under /usr/lib/postgresql: install the package `postgresql` (make setup does)")
+        .expect("no PostgreSQL under /usr/lib/postgresql: install the package `postgresql` (make setup-test does)")
 }
 
 fn is_root(folder: &Path) -> bool {
