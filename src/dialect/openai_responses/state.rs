@@ -7,13 +7,18 @@ use std::ops::Range;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::base::{Fault, FaultKind, Ids};
 use crate::wire::edit::{self, Edit};
 use crate::wire::json;
-use crate::wire::read::{Lenient, Str, object};
+use crate::wire::read::Str;
+
+mod item;
+
+pub use item::{are_items, with_ids};
+
+use item::Item;
 
 /// So many items a request may refer to.
 const MAX_REFERENCES: usize = 1000;
@@ -180,35 +185,6 @@ impl Wishes {
             || self.conversation.is_some()
             || !self.references.is_empty()
             || !self.thoughts.is_empty()
-    }
-}
-
-object! {
-    struct Item<'a> {
-        "type" => kind: Lenient<Str<'a>>,
-        "id" => id: Lenient<Str<'a>>,
-        "role" => role: Lenient<Str<'a>>,
-        "content" => content: &'a RawValue,
-        "encrypted_content" => encrypted: IgnoredAny,
-    }
-}
-
-impl<'a> Item<'a> {
-    fn of(raw: &'a str) -> Self {
-        serde_json::from_str(raw).unwrap_or_default()
-    }
-
-    fn kind(&self) -> &str {
-        let written = self.kind.as_ref().and_then(|kind| kind.0.as_deref());
-        match (written, &self.role) {
-            (Some(kind), _) => kind,
-            (None, Some(_)) => "message",
-            (None, None) => "item_reference",
-        }
-    }
-
-    fn id(&self) -> Option<&str> {
-        self.id.as_ref()?.0.as_deref()
     }
 }
 
@@ -392,86 +368,6 @@ pub fn own_items(
     Ok(with_ids(&list, ids))
 }
 
-/// Is each of the list's elements an item: an object with a type or a role?
-pub fn are_items(list: &str) -> bool {
-    elements(list).into_iter().all(|raw| {
-        let item = Item::of(raw.get());
-        raw.get().starts_with('{') && (item.kind.is_some() || item.role.is_some())
-    })
-}
-
-/// Each item with an id, a type and a list of parts.
-pub fn with_ids(list: &str, ids: &mut Ids) -> String {
-    let mut out = String::with_capacity(list.len() + 64);
-    out.push('[');
-    for raw in elements(list) {
-        if out.len() > 1 {
-            out.push(',');
-        }
-        out.push_str(&with_id(raw.get(), ids));
-    }
-    out.push(']');
-    out
-}
-
-fn with_id(raw: &str, ids: &mut Ids) -> String {
-    let item = Item::of(raw);
-    let kind = item.kind();
-    let mut front = String::new();
-    let mut edits = Vec::new();
-    let spans = member_spans(raw);
-    let find = |name: &str| {
-        spans
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, at)| at.clone())
-    };
-    if item.id().is_none_or(str::is_empty) {
-        let prefix = match kind {
-            "message" => "msg_",
-            "function_call" => "fc_",
-            "function_call_output" => "fco_",
-            "reasoning" => "rs_",
-            "custom_tool_call" => "ctc_",
-            "custom_tool_call_output" => "ctco_",
-            _ => "item_",
-        };
-        let id = ids.next(prefix);
-        match find("id") {
-            // Written as null, or empty.
-            Some(at) => edits.push(Edit::replace(at, format!("\"{id}\""))),
-            None => front.push_str(&format!("\"id\":\"{id}\",")),
-        }
-    }
-    if item.kind.is_none() {
-        front.push_str(&format!("\"type\":\"{kind}\","));
-    }
-    let is_message = kind == "message";
-    if let (Some(content), Some(at)) = (item.content.filter(|_| is_message), find("content"))
-        && content.get().starts_with('"')
-    {
-        let role = item.role.as_ref().and_then(|role| role.0.as_deref());
-        let parts = if role == Some("assistant") {
-            format!(
-                r#"[{{"type":"output_text","text":{},"annotations":[]}}]"#,
-                content.get()
-            )
-        } else {
-            format!(r#"[{{"type":"input_text","text":{}}}]"#, content.get())
-        };
-        edits.push(Edit::replace(at, parts));
-    }
-    if is_message && find("status").is_none() {
-        front.push_str("\"status\":\"completed\",");
-    }
-    if !front.is_empty() {
-        let brace = raw.find('{').map_or(0, |at| at + 1);
-        edits.push(Edit::insert(brace, front));
-    }
-    let edited = edit::apply(&bytes::Bytes::copy_from_slice(raw.as_bytes()), &mut edits);
-    text(&edited).to_owned()
-}
-
 /// Where the members of an object stand.
 pub(super) fn member_spans(raw: &str) -> Vec<(String, Range<usize>)> {
     let mut spans = Vec::new();
@@ -485,155 +381,4 @@ pub(super) fn member_spans(raw: &str) -> Vec<(String, Range<usize>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wishes(body: &str) -> Wishes {
-        Wishes::of(body.as_bytes()).expect("wishes")
-    }
-
-    fn expanded(body: &str, before: &[&str], referenced: &[(String, String)]) -> String {
-        let out = expand(body.as_bytes(), &wishes(body), before, referenced, 1 << 20);
-        let out = out.expect("a body");
-        String::from_utf8(out).expect("text")
-    }
-
-    #[test]
-    fn the_defaults_are_the_protocols() {
-        let none = wishes(r#"{"model":"m","input":"hi"}"#);
-        assert!(none.store && !none.background && !none.continues());
-        let null = wishes(r#"{"previous_response_id":null,"conversation":null,"store":null}"#);
-        assert!(null.store && !null.continues());
-    }
-
-    #[test]
-    fn a_conversation_is_an_id_or_an_object_with_one() {
-        assert_eq!(
-            wishes(r#"{"conversation":"conv_1"}"#)
-                .conversation
-                .as_deref(),
-            Some("conv_1")
-        );
-        assert_eq!(
-            wishes(r#"{"conversation":{"id":"conv_1"}}"#)
-                .conversation
-                .as_deref(),
-            Some("conv_1")
-        );
-    }
-
-    #[test]
-    fn wrong_wishes_are_refused_by_name() {
-        for (body, param) in [
-            (r#"{"previous_response_id":5}"#, "previous_response_id"),
-            (r#"{"conversation":true}"#, "conversation"),
-            (r#"{"store":"no"}"#, "store"),
-            (r#"{"background":1}"#, "background"),
-            (r#"{"background":true,"store":false}"#, "background"),
-            (
-                r#"{"previous_response_id":"a","conversation":"b"}"#,
-                "previous_response_id",
-            ),
-            (r#"{"input":"a","input":"b"}"#, "input"),
-        ] {
-            let fault = Wishes::of(body.as_bytes()).expect_err(body);
-            assert_eq!(fault.param.as_deref(), Some(param), "{body}");
-        }
-    }
-
-    #[test]
-    fn what_came_before_stands_before_the_input_and_all_else_as_it_was_written() {
-        assert_eq!(
-            expanded(
-                r#"{ "n" : 1.50e+2, "input":"a\n", "previous_response_id" : "resp_1","background":true }"#,
-                &[r#"[{"id":"1"}]"#, "[ ]", r#"[{"id":"2"},{"id":"3"}]"#],
-                &[],
-            ),
-            r#"{ "n" : 1.50e+2, "input":[{"id":"1"},{"id":"2"},{"id":"3"},{"type":"message","role":"user","content":"a\n"}], "previous_response_id" : null,"background":true }"#
-        );
-        assert_eq!(
-            expanded(
-                r#"{"previous_response_id":"r","input":[ {"a":1} ]}"#,
-                &["[]"],
-                &[]
-            ),
-            r#"{"previous_response_id":null,"input":[{"a":1}]}"#
-        );
-        assert_eq!(
-            expanded(r#"{"conversation":"c"}"#, &[r#"[{"a":1}]"#], &[]),
-            r#"{"input":[{"a":1}],"conversation":null}"#
-        );
-    }
-
-    #[test]
-    fn an_item_stands_in_the_place_of_its_name() {
-        let body = r#"{"input":[{"id":"msg_1"},{"type":"item_reference","id":"rs_1"},{"role":"user","content":"x"}]}"#;
-        assert_eq!(wishes(body).references, ["msg_1", "rs_1"]);
-        let found = [
-            ("msg_1".to_owned(), r#"{"M":1}"#.to_owned()),
-            ("rs_1".to_owned(), r#"{"R":1}"#.to_owned()),
-        ];
-        assert_eq!(
-            expanded(body, &[], &found),
-            r#"{"input":[{"M":1},{"R":1},{"role":"user","content":"x"}]}"#
-        );
-    }
-
-    #[test]
-    fn items_are_kept_with_an_id_a_type_and_parts() {
-        let body = br#"{"input":[{"role":"user","content":"x"},{"type":"function_call_output","call_id":"c","output":"1","id":null},{"role":"assistant","content":"y","type":"message"},{"type":"message","id":"msg_own","role":"user","content":[],"status":"completed"}]}"#;
-        let wishes = Wishes::of(body).expect("wishes");
-        let kept = own_items(body, &wishes, &[], &mut Ids::new(1)).expect("items");
-        let kept: Vec<serde_json::Value> = serde_json::from_str(&kept).expect("JSON");
-        assert!(
-            kept[0]["id"]
-                .as_str()
-                .is_some_and(|id| id.starts_with("msg_"))
-        );
-        assert_eq!(kept[0]["type"], "message");
-        assert_eq!(kept[0]["content"][0]["type"], "input_text");
-        assert!(
-            kept[1]["id"]
-                .as_str()
-                .is_some_and(|id| id.starts_with("fco_"))
-        );
-        assert_eq!(kept[2]["content"][0]["type"], "output_text");
-        assert_eq!(kept[3]["id"], "msg_own");
-        let text = own_items(
-            br#"{"input":"hi"}"#,
-            &Wishes::of(br#"{"input":"hi"}"#).expect("wishes"),
-            &[],
-            &mut Ids::new(1),
-        );
-        assert!(
-            text.expect("items")
-                .contains(r#"[{"type":"input_text","text":"hi"}]"#)
-        );
-    }
-
-    #[test]
-    fn reasoning_that_nobody_could_read_is_left_out() {
-        let body = r#"{"input":[{"role":"user","content":"x"},{"type":"reasoning","id":"rs_1","summary":[]},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}],"n":1.0}"#;
-        let out = without_bare_thoughts(body.as_bytes()).expect("a body");
-        assert_eq!(
-            String::from_utf8(out).expect("text"),
-            r#"{"input":[{"role":"user","content":"x"},{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}],"n":1.0}"#
-        );
-    }
-
-    #[test]
-    fn a_stream_can_be_asked_for() {
-        for (body, expected) in [
-            (r#"{"stream":false,"a":1}"#, r#"{"stream":true,"a":1}"#),
-            (r#"{"a":1}"#, r#"{"stream":true,"a":1}"#),
-            ("{}", r#"{"stream":true}"#),
-            (
-                r#"{"background":true,"stream":true}"#,
-                r#"{"background":false,"stream":true}"#,
-            ),
-        ] {
-            let out = streamed(body.as_bytes()).expect("a body");
-            assert_eq!(String::from_utf8(out).expect("text"), expected);
-        }
-    }
-}
+mod tests;
