@@ -313,3 +313,85 @@ fn an_h2_client_whose_window_is_shut_loses_nothing_to_heartbeats_and_commits() {
         .collect();
     assert_eq!(said, "Hello from gpt-5. You said: Hello there");
 }
+
+#[test]
+fn the_responses_websocket_and_a_followed_response_go_over_tls() {
+    let (simulator, pem) = (Simulator::start(&[]), Pem::new());
+    let address = crate::stand::free_address();
+    let head = format!(
+        "[server.tls]\nlisten = [\"{address}\"]\ncert = \"{}\"\nkey = \"{}\"\n",
+        pem.cert, pem.key
+    );
+    let _gateway = Gateway::start(
+        simulator.address,
+        &head,
+        &[channel("c", "anthropic", "models = [\"claude-*\"]")],
+    );
+    let frames = block_on(async {
+        use futures_util::{SinkExt as _, StreamExt as _};
+        use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
+        let mut request = "wss://localhost/v1/responses"
+            .into_client_request()
+            .expect("a request");
+        let key = http::HeaderValue::from_static(KEY);
+        request.headers_mut().insert("x-api-key", key);
+        let io = tls(address, &pem, b"http/1.1").await;
+        let (mut socket, _) = tokio_tungstenite::client_async(request, io)
+            .await
+            .expect("an upgrade");
+        let asked = r#"{"type":"response.create","model":"claude-opus-4-7","input":"Hello there"}"#;
+        socket.send(Message::text(asked)).await.expect("sent");
+        let mut frames = Vec::new();
+        while let Some(Ok(message)) = socket.next().await {
+            frames.push(message.into_text().expect("text").to_string());
+            if frames
+                .last()
+                .is_some_and(|frame| frame.contains("response.completed"))
+            {
+                break;
+            }
+        }
+        frames
+    });
+    assert!(frames[0].contains("response.created"), "{frames:?}");
+    assert!(
+        frames
+            .last()
+            .is_some_and(|frame| frame.contains("Hello there"))
+    );
+
+    let body =
+        r#"{"model":"claude-opus-4-7","input":"Hello there","background":true,"stream":true}"#;
+    let (status, _, followed) = block_on(async {
+        let io = tls(address, &pem, b"h2").await;
+        h2_post(io, "/v1/responses", body.as_bytes()).await
+    });
+    let followed = String::from_utf8_lossy(&followed);
+    assert_eq!(status, 200);
+    assert!(followed.contains("response.queued") && followed.contains("response.completed"));
+}
+
+#[test]
+fn a_channels_websocket_is_reached_over_tls() {
+    let pem = Pem::new();
+    let simulator = Simulator::start(&["--tls-cert", &pem.cert, "--tls-key", &pem.key]);
+    let port = simulator.address.port();
+    let config = format!(
+        "[[channels]]\nname = \"c\"\nplatform = \"openai\"\nbase_url = \"https://localhost:{port}\"\napi_key = {{ value = \"k\" }}\n\
+         [[groups]]\nname = \"g\"\nchannels = [\"c\"]\n[[keys]]\nname = \"k\"\ngroup = \"g\"\nsecret = {{ value = \"{KEY}\" }}\n"
+    );
+    let gateway = Gateway::with_env("", &config, &[("SSL_CERT_FILE", &pem.cert)]);
+    let mut socket = crate::socket::Socket::open(gateway.address, &[("x-api-key", KEY)])
+        .expect("an open WebSocket");
+    let frames = socket.turn(&serde_json::json!({
+        "type": "response.create", "model": "gpt-5", "input": "Hello there"
+    }));
+    let last = frames.last().expect("frames");
+    assert_eq!(last["type"], "response.completed", "{frames:?}");
+    // Over HTTP its line would say POST.
+    crate::stand::eventually("the turn is in the log", || {
+        let log = gateway.process.log();
+        assert!(!log.contains("\"method\":\"POST\""), "{log}");
+        log.contains("\"method\":\"GET\"").then_some(())
+    });
+}

@@ -69,10 +69,7 @@ fn turns_over_translation_continue_what_nobody_stores() {
         let second = socket.turn(&second);
         assert_eq!(last_type(&second), "response.completed", "{second:?}");
         let repeated = &second.last().expect("a frame")["response"]["previous_response_id"];
-        if platform != "openai-compatible" {
-            // Which answers in its own words.
-            assert_eq!(repeated, id(&first), "{platform}");
-        }
+        assert_eq!(repeated, id(&first), "{platform}");
         let (_, body) = asked(&simulator).pop().expect("a request");
         let body = body.to_string();
         for part in ["apple", "pear", &said[..said.len().min(12)]] {
