@@ -1,31 +1,61 @@
 //! A simulator and a gateway, each a process of its own on free ports, in a temporary folder.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::http1::{Answer, Connection, request};
 
 pub const KEY: &str = "sk-test-key-0001";
 
-/// An address that nobody listens on. Tests run side by side, each a process: each has ports of its own, below those that
-/// the system gives to clients.
+/// Ports of this process alone, below those that the system gives to clients. Tests run side by side, each a process: a lock
+/// on a file says whose a block of ports is, as long as the process lives.
+struct Ports {
+    first: u32,
+    next: AtomicU32,
+    _lock: File,
+}
+
+impl Ports {
+    const BLOCKS: u32 = 500;
+    const PER_BLOCK: u32 = 32;
+
+    fn own() -> &'static Self {
+        static OWN: LazyLock<Ports> = LazyLock::new(|| {
+            let folder = std::env::temp_dir().join("torouter-test-ports");
+            std::fs::create_dir_all(&folder).expect("a folder");
+            for n in 0..Ports::BLOCKS {
+                let block = (std::process::id() + n) % Ports::BLOCKS;
+                let file = File::create(folder.join(block.to_string())).expect("a file");
+                if file.try_lock().is_ok() {
+                    return Ports {
+                        first: 15_000 + block * Ports::PER_BLOCK,
+                        next: AtomicU32::new(0),
+                        _lock: file,
+                    };
+                }
+            }
+            panic!("every block of ports is taken");
+        });
+        &OWN
+    }
+}
+
+/// An address that nobody listens on.
 pub fn free_address() -> SocketAddr {
-    const PER_PROCESS: u32 = 32;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = 15_000 + std::process::id() % 500 * PER_PROCESS;
-    for _ in 0..PER_PROCESS * 4 {
-        let port = first + NEXT.fetch_add(1, Relaxed) % PER_PROCESS;
+    let ports = Ports::own();
+    for _ in 0..Ports::PER_BLOCK * 4 {
+        let port = ports.first + ports.next.fetch_add(1, Relaxed) % Ports::PER_BLOCK;
         if let Ok(listener) = TcpListener::bind(("127.0.0.1", port as u16)) {
             return listener.local_addr().expect("an address");
         }
     }
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
+    panic!("no port of this test's own is free");
 }
 
 /// Waits for what must come soon.
