@@ -322,6 +322,7 @@ impl ProxyHttp for Gateway {
             }
             return told(x.status);
         }
+        kept::let_go(x).await;
         let fault = x.refused.take().or_else(|| x.failure.take());
         let fault = fault.unwrap_or_else(|| {
             tracing::error!(

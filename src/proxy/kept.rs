@@ -8,6 +8,7 @@ mod native;
 mod resolve;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -28,6 +29,9 @@ use crate::store::{BeginError, Finished, NewResponse, Owner, Status};
 
 pub use native::{answer_begins, answer_stands, passes, remember};
 pub use resolve::{owner, pin, resolve};
+
+/// How long an error waits for what it leaves behind.
+const LET_GO_TIME: Duration = Duration::from_secs(3);
 
 /// What one request has to do with state.
 pub struct State {
@@ -153,7 +157,7 @@ impl State {
                 "Another response of this conversation is being made, or has just been. Wait until it is over, then try again.",
             )
             .param("conversation")
-            .retry_after(std::time::Duration::from_secs(1)),
+            .retry_after(Duration::from_secs(1)),
             BeginError::NoConversation => {
                 stored::not_found("Conversation", conversation).param("conversation")
             }
@@ -195,12 +199,14 @@ impl State {
     }
 
     /// Nothing came of it, or nothing that is to be kept here.
-    fn forget(&mut self) {
-        if let Row::Begun(id) = std::mem::replace(&mut self.row, Row::Over) {
-            let (tell, _) = oneshot::channel();
-            let owner = Some(self.owner.clone());
-            tokio::spawn(self.keeper.clone().finish(id, nothing(), None, owner, tell));
-        }
+    fn forget(&mut self) -> Option<oneshot::Receiver<()>> {
+        let Row::Begun(id) = std::mem::replace(&mut self.row, Row::Over) else {
+            return None;
+        };
+        let (tell, told) = oneshot::channel();
+        let owner = Some(self.owner.clone());
+        tokio::spawn(self.keeper.clone().finish(id, nothing(), None, owner, tell));
+        Some(told)
     }
 }
 
@@ -248,7 +254,7 @@ pub async fn start_job(
             FaultKind::UpstreamUnavailable,
             "Too many responses are being made in the background. Try again later, or without 'background'.",
         )
-        .retry_after(std::time::Duration::from_secs(5)));
+        .retry_after(Duration::from_secs(5)));
     };
     let job = Job::new(Ids::random().next("resp_"), asked.stream, place);
     let announced = state
@@ -291,6 +297,14 @@ fn hold(x: &Exchange, gate: Option<oneshot::Receiver<()>>) {
     }
 }
 
+/// No answer came: whoever is told so may try again at once, and must find the conversation free.
+pub async fn let_go(x: &mut Exchange) {
+    let gone = x.state.as_deref_mut().and_then(State::forget);
+    if let Some(gone) = gone {
+        let _ = tokio::time::timeout(LET_GO_TIME, gone).await;
+    }
+}
+
 /// The request is over, however that came about: what has begun is ended.
 pub fn settle(x: &mut Exchange) {
     let committed = x.is_committed();
@@ -308,6 +322,8 @@ pub fn settle(x: &mut Exchange) {
             let cancelled = stored::with_status(&so_far, "cancelled", None);
             state.finish(cancelled.as_bytes());
         }
-        None => state.forget(),
+        None => {
+            state.forget();
+        }
     }
 }

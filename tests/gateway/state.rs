@@ -948,3 +948,33 @@ fn two_gateways_on_one_postgresql_are_one() {
     });
     assert_eq!(statuses, [200, 409]);
 }
+
+#[test]
+fn a_turn_that_fails_leaves_its_conversation_free() {
+    let simulator = Simulator::start(&[]);
+    let fails = "headers = { x-sim-fail = \"500;times=1;id=once\" }";
+    for platform in ["anthropic", "openai"] {
+        let gateway = Gateway::start(
+            simulator.address,
+            "",
+            &[channel("c", platform, &fails.replace("once", platform))],
+        );
+        let conversation = ask(&gateway, "POST", "/v1/conversations", "{}").json();
+        let body = json!({"model": "m", "input": "I am Ada", "conversation": id(&conversation)});
+        let failed = gateway.post("/v1/responses", &body.to_string());
+        assert_eq!(failed.status, 502, "{platform}: {}", failed.text());
+        // The channel cools down; the conversation is not what keeps the next turn away.
+        let next = gateway.post("/v1/responses", &body.to_string());
+        assert_ne!(next.status, 409, "{platform}: {}", next.text());
+        let items = format!("/v1/conversations/{}/items", id(&conversation));
+        eventually("a turn goes through", || {
+            (gateway.post("/v1/responses", &body.to_string()).status == 200).then_some(())
+        });
+        let items = ask(&gateway, "GET", &items, "").json();
+        assert_eq!(
+            items["data"].as_array().map(Vec::len),
+            Some(2),
+            "{platform}: {items}"
+        );
+    }
+}
