@@ -978,3 +978,38 @@ fn a_turn_that_fails_leaves_its_conversation_free() {
         );
     }
 }
+
+#[test]
+fn a_chain_made_by_translation_goes_on_at_an_openai_channel() {
+    let simulator = Simulator::start(&[]);
+    let gateway = Gateway::start(
+        simulator.address,
+        "",
+        &[
+            channel("claude", "anthropic", "models = [\"claude-*\"]"),
+            channel("local", "openai-compatible", "models = [\"deepseek-*\"]"),
+            channel("openai", "openai", "models = [\"gpt-5\"]"),
+        ],
+    );
+    let mut previous = Value::Null;
+    for (model, said) in [
+        (CLAUDE, "I am Ada"),
+        ("deepseek-reasoner", "I like rivers"),
+        ("gpt-5", "RECALL"),
+    ] {
+        let body = json!({"model": model, "input": said, "previous_response_id": previous,
+            "reasoning": {"effort": "low", "summary": "auto"}});
+        let response = create(&gateway, &body);
+        previous = response["id"].clone();
+        if said == "RECALL" {
+            let told = text(&response);
+            assert!(told.contains("I am Ada | I like rivers"), "{told}");
+        }
+    }
+    // Reasoning that others made says nothing there, and would be refused.
+    let last = simulator.requests().pop().expect("a request");
+    assert_eq!(last["path"], "/v1/responses");
+    let body = last["body"].to_string().replace('\\', "");
+    assert!(body.contains("I like rivers"), "{body}");
+    assert!(!body.contains("\"type\":\"reasoning\""), "{body}");
+}
