@@ -140,12 +140,12 @@ mod tests {
             .collect();
         let all: Vec<&Value> = items.iter().collect();
         let ids = |query: &str| {
-            let page = page(&asked(query), &all).unwrap().value();
+            let page = page(&asked(query), &all).expect("a page").value();
             let ids = super::items(&page, "data")
                 .iter()
                 .map(|item| string(item, "id").to_owned())
                 .collect::<String>();
-            (ids, page["has_more"].as_bool().unwrap())
+            (ids, page["has_more"].as_bool().expect("a yes or no"))
         };
         assert_eq!(ids("limit=2"), ("i4i3".to_owned(), true));
         assert_eq!(ids("limit=2&after=i3"), ("i2i1".to_owned(), true));

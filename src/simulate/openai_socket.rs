@@ -331,7 +331,7 @@ mod tests {
     fn a_lane_remembers_its_last_response_only() {
         let lane = Lane::default();
         lane.remember("a", vec![serde_json::json!({ "id": "m1" })]);
-        assert_eq!(lane.history("a").unwrap().len(), 1);
+        assert_eq!(lane.history("a").expect("it is remembered").len(), 1);
         assert!(lane.item("m1").is_some());
         lane.remember("b", Vec::new());
         assert!(lane.history("a").is_none() && lane.item("m1").is_none());
@@ -346,7 +346,7 @@ mod tests {
         let problem = Problem::bad("no").code("previous_response_not_found");
         let reply = errors::refusal(Voice::Responses, &problem);
         let (text, _) = frames(&reply).remove(0);
-        let frame: Value = serde_json::from_str(&text).unwrap();
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(frame["type"], "error");
         assert_eq!(frame["status"], 400);
         assert_eq!(frame["error"]["code"], "previous_response_not_found");

@@ -67,6 +67,24 @@ fn id(response: &Value) -> &str {
     response["id"].as_str().expect("an id")
 }
 
+/// The last event of a stream.
+fn last_event(stream: &str) -> Value {
+    let data = stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .next_back();
+    serde_json::from_str(data.expect("an event")).expect("JSON")
+}
+
+/// The response of an answer, streamed or not.
+fn made(answer: &Answer, stream: bool) -> Value {
+    if stream {
+        last_event(&answer.text())["response"].clone()
+    } else {
+        answer.json()
+    }
+}
+
 /// A gateway whose only channel speaks another protocol.
 fn over(platform: &str, simulator: &Simulator, head: &str) -> Gateway {
     Gateway::start(simulator.address, head, &[channel("c", platform, "")])
@@ -103,12 +121,7 @@ fn a_streamed_turn_is_kept_and_continued() {
         "/v1/responses",
         r#"{"model":"gemini-2.5-pro","input":"I am Ada","stream":true}"#,
     );
-    let first = first.text();
-    let over = first
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .next_back();
-    let over: Value = serde_json::from_str(over.expect("an event")).expect("JSON");
+    let over = last_event(&first.text());
     assert_eq!(over["type"], "response.completed");
     let id = over["response"]["id"].as_str().expect("an id");
     let kept = ask(&gateway, "GET", &format!("/v1/responses/{id}"), "").json();
@@ -462,12 +475,7 @@ fn a_background_response_whose_channels_fail_says_so() {
         names,
         ["response.created", "response.queued", "response.failed"]
     );
-    let last: Value = streamed
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .next_back()
-        .map(|data| serde_json::from_str(data).expect("JSON"))
-        .expect("an event");
+    let last = last_event(&streamed);
     let kept = ask(
         &gateway,
         "GET",
@@ -613,17 +621,7 @@ fn items_that_a_channel_keeps_are_asked_of_that_channel() {
         let body = json!({"model": "gpt-5", "input": "I am Ada", "stream": stream});
         let answer = gateway.post("/v1/responses", &body.to_string());
         let by = answer.header("x-torouter-channel").map(str::to_owned);
-        let text_of_it = answer.text();
-        let made: Value = if stream {
-            let last = text_of_it
-                .lines()
-                .filter_map(|line| line.strip_prefix("data: "))
-                .next_back()
-                .expect("an event");
-            serde_json::from_str::<Value>(last).expect("JSON")["response"].clone()
-        } else {
-            serde_json::from_str(&text_of_it).expect("JSON")
-        };
+        let made = made(&answer, stream);
         let body = json!({"model": "gpt-5", "input": [
             {"role": "user", "content": "I am Ada"},
             {"type": "item_reference", "id": made["output"][0]["id"]},
@@ -738,17 +736,7 @@ fn a_turn_that_fails_over_is_kept_where_it_was_answered_and_leaves_no_half() {
                 (answer.status, answer.header("x-torouter-channel")),
                 (200, Some("good"))
             );
-            let whole = answer.text();
-            let made: Value = if stream {
-                let last = whole
-                    .lines()
-                    .filter_map(|l| l.strip_prefix("data: "))
-                    .next_back();
-                serde_json::from_str::<Value>(last.expect("an event")).expect("JSON")["response"]
-                    .clone()
-            } else {
-                serde_json::from_str(&whole).expect("JSON")
-            };
+            let made = made(&answer, stream);
             let body = json!({"model": "m", "input": "RECALL", "previous_response_id": id(&made)});
             let told = create(&gateway, &body);
             assert!(

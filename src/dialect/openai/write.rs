@@ -1,6 +1,6 @@
 //! What requests for providers of both protocols say alike.
 
-use crate::chat::{Effort, ServiceTier};
+use crate::chat::{Depth, Effort, ServiceTier};
 
 pub fn effort_word(effort: Effort) -> &'static str {
     match effort {
@@ -10,6 +10,16 @@ pub fn effort_word(effort: Effort) -> &'static str {
         Effort::High => "high",
         // More models know this word than know `max`.
         Effort::XHigh | Effort::Max => "xhigh",
+    }
+}
+
+/// How deep to think, in a word; `None`: the model decides.
+pub fn depth_word(depth: Option<Depth>) -> Option<&'static str> {
+    match depth {
+        None | Some(Depth::Dynamic) => None,
+        Some(Depth::Off) => Some("none"),
+        Some(Depth::Effort(effort)) => Some(effort_word(effort)),
+        Some(Depth::Budget(tokens)) => Some(effort_word(Effort::of_budget(tokens))),
     }
 }
 

@@ -5,9 +5,9 @@ use super::flavor::{Target, WebSearch};
 use super::write_turns;
 use crate::base::Fault;
 use crate::chat::{
-    CacheMark, Depth, Effort, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
+    CacheMark, Depth, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
 };
-use crate::dialect::openai::write::{effort_word, tier_word};
+use crate::dialect::openai::write::{depth_word, effort_word, tier_word};
 use crate::dialect::translate::Rendered;
 use crate::wire::emit::{Emit, string};
 
@@ -256,11 +256,8 @@ fn thinking(
             if show == Some(false) {
                 losses.push(Loss::cosmetic("reasoning.exclude"));
             }
-            let word = match depth {
-                None | Some(Depth::Dynamic) => return,
-                Some(Depth::Off) => "none",
-                Some(Depth::Effort(effort)) => effort_word(effort),
-                Some(Depth::Budget(tokens)) => effort_word(Effort::of_budget(tokens)),
+            let Some(word) = depth_word(depth) else {
+                return;
             };
             if !target.flavor.refuses_effort || target.reasons {
                 out.text("reasoning_effort", word);

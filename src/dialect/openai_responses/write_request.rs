@@ -4,11 +4,9 @@
 use super::names::RULE;
 use super::write_items;
 use crate::base::Fault;
-use crate::chat::{
-    Depth, Effort, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice,
-};
+use crate::chat::{Depth, Format, Function, Hosted, Loss, Request, Thinking, Tool, ToolChoice};
 use crate::dialect::names::Names;
-use crate::dialect::openai::write::{effort_word, tier_word};
+use crate::dialect::openai::write::{depth_word, tier_word};
 use crate::dialect::translate::Rendered;
 use crate::wire::emit::{Emit, string};
 
@@ -267,12 +265,7 @@ fn thinking(
         }
         return;
     }
-    let effort = match depth {
-        None | Some(Depth::Dynamic) => None,
-        Some(Depth::Off) => Some("none"),
-        Some(Depth::Effort(effort)) => Some(effort_word(effort)),
-        Some(Depth::Budget(tokens)) => Some(effort_word(Effort::of_budget(tokens))),
-    };
+    let effort = depth_word(depth);
     let summary = (show == Some(true)).then_some("auto");
     if effort.is_some() || summary.is_some() {
         let mut reasoning = out.nested("reasoning");

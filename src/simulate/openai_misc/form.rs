@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_form_is_read_as_far_as_needed() {
         let body = b"--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-image-1\r\n--x\r\ncontent-disposition: form-data; name=\"image[]\"; filename=\"a.png\"\r\n\r\n\x89PNG\r\n\r\n--x--\r\n";
-        let form = Form::read("multipart/form-data; boundary=x", body).unwrap();
+        let form = Form::read("multipart/form-data; boundary=x", body).expect("a form");
         assert_eq!(form.text("model").as_deref(), Some("gpt-image-1"));
         assert_eq!(form.bytes("image[]"), Some(&b"\x89PNG\r\n"[..]));
     }
