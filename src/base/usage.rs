@@ -12,6 +12,34 @@ pub struct Usage {
     pub cache_write_1h: u64,
     pub output: u64,
     pub reasoning: u64,
+    /// Of the input and of the output, where a provider tells them apart.
+    pub image_input: u64,
+    pub audio_input: u64,
+    pub image_output: u64,
+    pub audio_output: u64,
+}
+
+/// The service tier by which a provider bills a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tier {
+    #[default]
+    Standard,
+    Flex,
+    Batch,
+    Priority,
+}
+
+impl Tier {
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Flex, Self::Batch, Self::Priority];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Batch => "batch",
+            Self::Priority => "priority",
+        }
+    }
 }
 
 impl Usage {

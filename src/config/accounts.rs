@@ -9,6 +9,8 @@ use super::sections::network;
 use super::source::Report;
 use super::{Channel, Group, Health, Key, Member, Timeouts, values};
 use crate::base::clock::parse_rfc3339;
+use crate::base::limits::{MAX_COUNT, MAX_USD};
+use crate::base::{Limits, Usd};
 use crate::dialect::Operation;
 use crate::platform::{self, Platform};
 
@@ -453,18 +455,22 @@ fn key(
         parse_rfc3339,
     );
     let enabled = t.boolean("enabled", true, report);
-    for limit in ["rpm", "rp5h", "rpd", "rp7d", "tpm", "max_in_flight"] {
-        limit_later(t, limit, report);
-    }
-    for limit in [
-        "spend_usd",
-        "spend_usd_5h",
-        "spend_usd_day",
-        "spend_usd_7d",
-        "spend_usd_30d",
-    ] {
-        limit_later(t, limit, report);
-    }
+    let count = |t: &mut Table<'_, '_>, key: &'static str, report: &mut Report| {
+        t.integer(key, 0, 0..MAX_COUNT + 1, report).cast_unsigned()
+    };
+    let limits = Limits {
+        rpm: count(t, "rpm", report),
+        rp5h: count(t, "rp5h", report),
+        rpd: count(t, "rpd", report),
+        rp7d: count(t, "rp7d", report),
+        tpm: count(t, "tpm", report),
+        max_in_flight: count(t, "max_in_flight", report),
+        spend_usd: usd(t, "spend_usd", report),
+        spend_usd_5h: usd(t, "spend_usd_5h", report),
+        spend_usd_day: usd(t, "spend_usd_day", report),
+        spend_usd_7d: usd(t, "spend_usd_7d", report),
+        spend_usd_30d: usd(t, "spend_usd_30d", report),
+    };
     Some(Key {
         name,
         group: group?,
@@ -474,25 +480,29 @@ fn key(
         allow,
         deny,
         expires,
+        limits,
     })
 }
 
-/// A limit that is not held yet: a wrong one is a mistake, one that would limit is told.
-fn limit_later(t: &mut Table<'_, '_>, key: &'static str, report: &mut Report) {
-    let Some(item) = t.take(key) else { return };
-    let number = match item.get_ref() {
-        DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().ok(),
-        value => integer_of(value).map(|number| number as f64),
+/// An amount of money, read from its digits.
+fn usd(t: &mut Table<'_, '_>, key: &'static str, report: &mut Report) -> Usd {
+    let Some(item) = t.take(key) else {
+        return Usd::ZERO;
     };
-    let at = item.span().start;
-    match number {
-        Some(number) if number > 0.0 => {
-            report.note(at, format!("{}.{key} is accepted but not yet used", t.path));
-        }
-        Some(0.0) => {}
-        _ => report.mistake(
-            at,
-            format!("{}.{key} must be a number of at least 0", t.path),
-        ),
-    }
+    let amount = match item.get_ref() {
+        DeValue::Float(number) => Usd::parse(&number.as_str().replace('_', "")),
+        value => integer_of(value).and_then(|number| Usd::parse(&number.to_string())),
+    };
+    amount
+        .filter(|amount| *amount <= MAX_USD)
+        .unwrap_or_else(|| {
+            report.mistake(
+                item.span().start,
+                format!(
+                    "{}.{key} must be an amount in USD from 0 (none) to 1000000000, like 12.5",
+                    t.path
+                ),
+            );
+            Usd::ZERO
+        })
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 
-use crate::base::{Secret, glob};
+use crate::base::{self, Secret, glob};
 use crate::dialect::translate::Target;
 use crate::platform::Platform;
 
@@ -26,6 +26,9 @@ pub struct Config {
     pub server: Server,
     pub log: Log,
     pub store: Store,
+    /// What the admin API asks for; without it there is no admin API.
+    pub admin_token: Option<Secret>,
+    pub limits: Limits,
     pub channels: Vec<Channel>,
     pub groups: Vec<Group>,
     pub keys: Vec<Key>,
@@ -69,6 +72,23 @@ pub struct Store {
     pub configured: bool,
     pub responses_ttl: Duration,
     pub responses_max_bytes: u64,
+}
+
+/// Who holds keys to their limits.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `redis://…`, where several gateways count together. A secret, because it may hold a password.
+    pub redis: Option<Secret>,
+    pub on_failure: OnFailure,
+}
+
+/// What becomes of requests while Redis is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Each gateway counts by itself.
+    Local,
+    /// Requests of keys with limits are refused.
+    Deny,
 }
 
 #[derive(Clone, Debug)]
@@ -179,6 +199,7 @@ pub struct Key {
     pub allow: Vec<IpNet>,
     pub deny: Vec<IpNet>,
     pub expires: Option<SystemTime>,
+    pub limits: base::Limits,
 }
 
 /// Reads a config. On failure the report holds every mistake; on success it may hold notes.

@@ -314,17 +314,6 @@ impl<'d, 'i> Table<'d, 'i> {
         }
     }
 
-    /// Notes a key that is understood but does nothing yet.
-    pub fn later(&mut self, key: &'static str, report: &mut Report) {
-        if let Some(item) = self.take(key) {
-            let path = self.path_of(key);
-            report.note(
-                item.span().start,
-                format!("{path} is accepted but not yet used"),
-            );
-        }
-    }
-
     /// Reports keys that nobody asked for.
     pub fn finish(self, report: &mut Report) {
         for (name, _) in self.entries {

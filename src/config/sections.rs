@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use super::reader::Table;
 use super::source::Report;
-use super::{Config, Log, Server, Store, Tls, accounts, values};
+use super::{Config, Limits, Log, OnFailure, Server, Store, Tls, accounts, values};
 use crate::base::Secret;
 
 /// Reads all sections, going on after mistakes.
@@ -25,9 +25,10 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     }
     let mut root = Table::new(document.get_ref(), "", 0);
     let server = server(&mut root, report);
-    admin(&mut root, report);
+    let admin_token = admin(&mut root, report);
     let log = log(&mut root, report);
     let store = store(&mut root, report);
+    let limits = limits(&mut root, report);
     later(&mut root, report);
     let channels = accounts::channels(&mut root, report);
     let groups = accounts::groups(&mut root, &channels, report);
@@ -37,6 +38,8 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
         server,
         log,
         store,
+        admin_token,
+        limits,
         channels: channels.into_iter().map(|(_, channel)| channel).collect(),
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         keys,
@@ -136,16 +139,11 @@ fn tls(server: &mut Table<'_, '_>, report: &mut Report) -> Option<Tls> {
     })
 }
 
-fn admin(root: &mut Table<'_, '_>, report: &mut Report) {
-    let Some(mut t) = root.table("admin", report) else {
-        return;
-    };
-    let at = t.at;
+fn admin(root: &mut Table<'_, '_>, report: &mut Report) -> Option<Secret> {
+    let mut t = root.table("admin", report)?;
     let token = t.secret("token", report);
-    if token.is_some() {
-        report.note(at, "admin.token is accepted but not yet used");
-    }
     t.finish(report);
+    token
 }
 
 fn log(root: &mut Table<'_, '_>, report: &mut Report) -> Log {
@@ -217,22 +215,33 @@ fn store(root: &mut Table<'_, '_>, report: &mut Report) -> Store {
     }
 }
 
+fn limits(root: &mut Table<'_, '_>, report: &mut Report) -> Limits {
+    let mut limits = Limits {
+        redis: None,
+        on_failure: OnFailure::Local,
+    };
+    let Some(mut t) = root.table("limits", report) else {
+        return limits;
+    };
+    if let Some((url, at)) = t.text_or_secret("url", report) {
+        match values::limits_url(url.expose()) {
+            Ok(is_redis) => limits.redis = is_redis.then_some(url),
+            Err(what) => report.mistake(at, format!("limits.url {what}")),
+        }
+    }
+    let words = "\"local\" or \"deny\"";
+    let on_failure = t.parsed("on_failure", words, report, |word| match word {
+        "local" => Some(OnFailure::Local),
+        "deny" => Some(OnFailure::Deny),
+        _ => None,
+    });
+    limits.on_failure = on_failure.unwrap_or(limits.on_failure);
+    t.finish(report);
+    limits
+}
+
 /// Sections that later work will use: read for mistakes, and told by name.
 fn later(root: &mut Table<'_, '_>, report: &mut Report) {
-    if let Some(mut t) = root.table("limits", report) {
-        if let Some((url, at)) = t.string("url", report) {
-            if url == "memory:" || url.starts_with("redis://") || url.starts_with("rediss://") {
-                report.note(at, "limits.url is accepted but not yet used");
-            } else {
-                report.mistake(
-                    at,
-                    format!("limits.url: {url:?} must be \"memory:\" or begin with redis://"),
-                );
-            }
-        }
-        t.later("on_failure", report);
-        t.finish(report);
-    }
     if let Some(mut t) = root.table("telemetry", report) {
         if let Some((url, at)) = t.string("otlp", report)
             && !url.is_empty()

@@ -31,10 +31,75 @@ fn a_good_config_resolves_names_and_defaults() {
     assert_eq!(config.channels[0].base.host, "api.openai.com");
     assert_eq!(config.groups[0].channels[0].priority, 5);
     assert_eq!(config.keys[0].group, 0);
+    assert_eq!(report.notes(), "");
+    assert_eq!(config.keys[0].limits.rpm, 600);
+}
+
+#[test]
+fn limits_of_keys_are_exact_and_never_negative() {
+    let with = |line: &str| parse("t.toml", &GOOD.replace("rpm = 600", line));
+    let (config, report) = with("spend_usd_5h = 0.1\nrp7d = 5\nspend_usd_30d = 12");
+    assert_eq!(report.mistakes(), "");
+    let limits = config.expect("valid").keys[0].limits;
+    assert_eq!(limits.spend_usd_5h.to_string(), "0.1");
     assert_eq!(
-        report.notes(),
-        "note: t.toml:19:7: keys[0].rpm is accepted but not yet used\n"
+        (limits.rp7d, limits.spend_usd_30d.to_string()),
+        (5, "12".into())
     );
+    for (line, expected) in [
+        ("rpm = -1", "keys[0].rpm must"),
+        ("rpm = 1.5", "keys[0].rpm must"),
+        (
+            "spend_usd = -0.5",
+            "keys[0].spend_usd must be an amount in USD",
+        ),
+        (
+            "spend_usd = nan",
+            "keys[0].spend_usd must be an amount in USD",
+        ),
+        (
+            "spend_usd = \"5\"",
+            "keys[0].spend_usd must be an amount in USD",
+        ),
+        (
+            "spend_usd = 1e10",
+            "keys[0].spend_usd must be an amount in USD",
+        ),
+    ] {
+        let (config, report) = with(line);
+        assert!(config.is_none(), "{line}");
+        assert!(
+            report.mistakes().contains(expected),
+            "{line}: {}",
+            report.mistakes()
+        );
+    }
+}
+
+#[test]
+fn limits_are_counted_here_or_in_redis() {
+    let (config, _) = parse("t.toml", GOOD);
+    assert!(config.expect("valid").limits.redis.is_none());
+    let section = "[limits]\nurl = \"redis://:hidden@h:1\"\non_failure = \"deny\"\n";
+    let (config, report) = parse("t.toml", &format!("{section}{GOOD}"));
+    assert_eq!(report.mistakes(), "");
+    let limits = config.expect("valid").limits;
+    assert_eq!(limits.on_failure, OnFailure::Deny);
+    assert!(limits.redis.is_some() && !format!("{limits:?}").contains("hidden"));
+    for (line, expected) in [
+        ("url = \"http://hidden\"", "limits.url must be \"memory:\""),
+        ("url = \"redis://:hidden@\"", "limits.url has no host"),
+        ("on_failure = \"allow\"", "limits.on_failure"),
+    ] {
+        let (config, report) = parse("t.toml", &format!("[limits]\n{line}\n{GOOD}"));
+        assert!(config.is_none(), "{line}");
+        assert!(
+            report.mistakes().contains(expected),
+            "{}",
+            report.mistakes()
+        );
+        assert!(!report.mistakes().contains("hidden"));
+    }
 }
 
 #[test]

@@ -58,6 +58,22 @@ pub fn store_url(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// `memory:` or `redis://…`; whether it is Redis. The mistake never holds the URL, which may hold a password.
+pub fn limits_url(text: &str) -> Result<bool, &'static str> {
+    if text == "memory:" {
+        return Ok(false);
+    }
+    let rest = text
+        .strip_prefix("redis://")
+        .or_else(|| text.strip_prefix("rediss://"))
+        .ok_or("must be \"memory:\" or begin with redis:// or rediss://")?;
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    if host.is_empty() || host.starts_with('/') {
+        return Err("has no host; write \"redis://host:6379\"");
+    }
+    Ok(true)
+}
+
 /// `https://host[:port][/path]`, where `/path` may end in `/v1` or `/v1beta`.
 pub fn base_url(text: &str) -> Result<BaseUrl, &'static str> {
     let uri: http::Uri = text.parse().map_err(|_| "is not a URL")?;

@@ -177,6 +177,7 @@ mod tests {
             allow: vec![],
             deny: vec![],
             expires: None,
+            limits: crate::base::Limits::default(),
         };
         change(&mut key);
         KeyRing::new(&[key], None)

@@ -409,7 +409,8 @@ mod tests {
                 cache_write_5m: 20,
                 cache_write_1h: 10,
                 output: 42,
-                reasoning: 0
+                reasoning: 0,
+                ..Usage::default()
             }
         );
         assert_eq!(usage.input(), 133);

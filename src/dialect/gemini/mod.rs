@@ -319,6 +319,7 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         cache_write_1h: 0,
         output: tokens(written.candidates_token_count) + thoughts,
         reasoning: thoughts,
+        ..Usage::default()
     };
     true
 }

@@ -77,6 +77,7 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         cache_write_1h: 0,
         output: output.max(reasoning),
         reasoning,
+        ..Usage::default()
     };
     true
 }

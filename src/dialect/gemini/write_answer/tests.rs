@@ -176,6 +176,7 @@ fn each_piece_is_a_response_and_the_last_has_reason_and_usage() {
         cache_write_1h: 0,
         output: 9,
         reasoning: 4,
+        ..Usage::default()
     }));
     events.extend(stop(StopReason::StopSequence));
     let id = Ids::new(3).next("");
