@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 /// A credential. `Debug` and `Display` hide it; only `expose` shows it, at the one place that sends it.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,20 +36,37 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// The random key of this process that digests are made with.
+impl KeyDigest {
+    /// As it is kept.
+    pub fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+/// The key that digests are made with: a random one of this process, or the server's own that outlives it.
 #[derive(Clone)]
-pub struct DigestKey([u8; 32]);
+pub struct DigestKey(Hmac<Sha256>);
 
 impl DigestKey {
+    pub fn new(key: &[u8; 32]) -> Self {
+        // HMAC fills a key that is shorter than its block with zeros.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(key);
+        Self(Hmac::new(&block.into()))
+    }
+
     pub fn random() -> Self {
-        Self(rand::random())
+        Self::new(&rand::random())
     }
 
     pub fn digest(&self, secret: &[u8]) -> KeyDigest {
-        let mut hash = Sha256::new();
-        hash.update(self.0);
-        hash.update(secret);
-        KeyDigest(hash.finalize().into())
+        let mut mac = self.0.clone();
+        mac.update(secret);
+        KeyDigest(mac.finalize().into_bytes().into())
     }
 }
 
