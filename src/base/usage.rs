@@ -17,6 +17,9 @@ pub struct Usage {
     pub audio_input: u64,
     pub image_output: u64,
     pub audio_output: u64,
+    /// Of `cache_read`, and of `image_input` and `audio_input`.
+    pub cached_image: u64,
+    pub cached_audio: u64,
 }
 
 /// The service tier by which a provider bills a request.

@@ -2,6 +2,7 @@
 //! valid; nothing behind it checks again.
 
 mod accounts;
+pub mod catalog;
 mod reader;
 mod sections;
 mod source;
@@ -9,6 +10,7 @@ mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
@@ -17,6 +19,7 @@ use crate::base::{self, Secret, glob};
 use crate::dialect::translate::Target;
 use crate::platform::Platform;
 
+pub use catalog::Catalog;
 pub use source::Report;
 pub use values::duration;
 
@@ -29,6 +32,8 @@ pub struct Config {
     /// What the admin API asks for; without it there is no admin API.
     pub admin_token: Option<Secret>,
     pub limits: Limits,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
     pub channels: Vec<Channel>,
     pub groups: Vec<Group>,
     pub keys: Vec<Key>,

@@ -52,6 +52,10 @@ impl<'d, 'i> Table<'d, 'i> {
             .map(|(_, value)| value)
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
     /// The entries under keys that are names of the user's.
     pub fn named(&self) -> Vec<(String, usize, Item<'d, 'i>)> {
         self.entries
@@ -88,7 +92,7 @@ impl<'d, 'i> Table<'d, 'i> {
 
     /// A string that may not be left out.
     pub fn required(&mut self, key: &'static str, report: &mut Report) -> Option<(String, usize)> {
-        if self.entries.iter().all(|(name, _)| name.get_ref() != key) {
+        if !self.has(key) {
             self.known.push(key);
             report.mistake(self.at, format!("{} is missing", self.path_of(key)));
             return None;

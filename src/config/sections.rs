@@ -1,12 +1,14 @@
 //! The file as a whole, and the sections of which there is one.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::de::DeTable;
 
+use super::catalog::{self, Catalog, Model};
 use super::reader::Table;
 use super::source::Report;
 use super::{Config, Limits, Log, OnFailure, Server, Store, Tls, accounts, values};
@@ -29,6 +31,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     let log = log(&mut root, report);
     let store = store(&mut root, report);
     let limits = limits(&mut root, report);
+    let catalog = catalog(&mut root, report);
     later(&mut root, report);
     let channels = accounts::channels(&mut root, report);
     let groups = accounts::groups(&mut root, &channels, report);
@@ -40,6 +43,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
         store,
         admin_token,
         limits,
+        catalog,
         channels: channels.into_iter().map(|(_, channel)| channel).collect(),
         groups: groups.into_iter().map(|(_, group)| group).collect(),
         keys,
@@ -238,6 +242,54 @@ fn limits(root: &mut Table<'_, '_>, report: &mut Report) -> Limits {
     limits.on_failure = on_failure.unwrap_or(limits.on_failure);
     t.finish(report);
     limits
+}
+
+/// Price files are smaller; `LiteLLM`'s has 2 MB.
+const MAX_CATALOG: u64 = 64 << 20;
+
+fn catalog(root: &mut Table<'_, '_>, report: &mut Report) -> Arc<Catalog> {
+    let Some(mut t) = root.table("catalog", report) else {
+        return Catalog::built_in();
+    };
+    let own = models_of(&mut t, "models", report, catalog::own_models);
+    let others = models_of(&mut t, "litellm", report, catalog::litellm_models);
+    t.finish(report);
+    Catalog::assembled(own, others)
+}
+
+/// The models of a file that the config names; a relative path is from the config's folder.
+fn models_of(
+    t: &mut Table<'_, '_>,
+    key: &'static str,
+    report: &mut Report,
+    read: fn(&str, &mut Report) -> Vec<Model>,
+) -> Vec<Model> {
+    let Some((path, at)) = t.string(key, report) else {
+        return Vec::new();
+    };
+    let folder = Path::new(report.file()).parent();
+    let path = folder.unwrap_or(Path::new("")).join(path);
+    let name = path.display().to_string();
+    let text = std::fs::metadata(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|file| {
+            if file.len() > MAX_CATALOG {
+                return Err(format!("it is larger than {} MiB", MAX_CATALOG >> 20));
+            }
+            std::fs::read_to_string(&path).map_err(|error| error.to_string())
+        });
+    match text {
+        Ok(text) => {
+            let mut found = Report::new(&name, &text);
+            let models = read(&text, &mut found);
+            report.add(found);
+            models
+        }
+        Err(error) => {
+            report.mistake(at, format!("catalog.{key}: {name} cannot be read: {error}"));
+            Vec::new()
+        }
+    }
 }
 
 /// Sections that later work will use: read for mistakes, and told by name.

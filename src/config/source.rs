@@ -10,6 +10,8 @@ pub struct Report {
     text: String,
     mistakes: Vec<(usize, String)>,
     notes: Vec<(usize, String)>,
+    /// What was found in the files that it names.
+    others: Vec<Report>,
 }
 
 impl Report {
@@ -23,6 +25,7 @@ impl Report {
             text: text.to_owned(),
             mistakes: Vec::new(),
             notes: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -37,7 +40,22 @@ impl Report {
     }
 
     pub fn has_mistakes(&self) -> bool {
-        !self.mistakes.is_empty()
+        !self.mistakes.is_empty() || self.others.iter().any(Self::has_mistakes)
+    }
+
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Adds what was found in a file that this one names.
+    pub fn add(&mut self, other: Self) {
+        self.others.push(other);
+    }
+
+    /// The other way round of [`place`](Self::place), as parsers of JSON count: columns in bytes.
+    pub fn offset(&self, line: usize, column: usize) -> usize {
+        let start = self.lines.get(line.saturating_sub(1)).copied();
+        start.unwrap_or(self.text.len()) + column.saturating_sub(1)
     }
 
     /// `line:column`, from 1, columns in characters.
@@ -51,13 +69,15 @@ impl Report {
         (line + 1, column + 1)
     }
 
-    /// One line a mistake, in the order of the file.
+    /// One line a mistake, in the order of the file; those of other files follow.
     pub fn mistakes(&self) -> String {
-        self.lines_of(&self.mistakes, "")
+        let own = self.lines_of(&self.mistakes, "");
+        own + &self.others.iter().map(Self::mistakes).collect::<String>()
     }
 
     pub fn notes(&self) -> String {
-        self.lines_of(&self.notes, "note: ")
+        let own = self.lines_of(&self.notes, "note: ");
+        own + &self.others.iter().map(Self::notes).collect::<String>()
     }
 
     fn lines_of(&self, items: &[(usize, String)], prefix: &str) -> String {
