@@ -27,6 +27,12 @@ pub enum FaultKind {
     MethodNotAllowed,
     RequestTimeout,
     TooLarge,
+    /// The key's requests, tokens or places.
+    RateLimited,
+    /// The key's spend.
+    QuotaExhausted,
+    /// Who counts for the keys' limits is away.
+    LimitsUnavailable,
     UpstreamRateLimited,
     UpstreamOverloaded,
     UpstreamError,
@@ -52,10 +58,13 @@ impl FaultKind {
             Self::RequestTimeout => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
-            Self::UpstreamRateLimited => 429,
+            Self::RateLimited | Self::QuotaExhausted | Self::UpstreamRateLimited => 429,
             Self::Internal => 500,
             Self::UpstreamError => 502,
-            Self::UpstreamOverloaded | Self::UpstreamUnavailable | Self::StoreUnavailable => 503,
+            Self::UpstreamOverloaded
+            | Self::UpstreamUnavailable
+            | Self::StoreUnavailable
+            | Self::LimitsUnavailable => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -82,7 +91,9 @@ impl FaultKind {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
             Self::TooLarge => "request_too_large",
-            Self::UpstreamRateLimited => "rate_limit_exceeded",
+            Self::RateLimited | Self::UpstreamRateLimited => "rate_limit_exceeded",
+            Self::QuotaExhausted => "API_KEY_QUOTA_EXHAUSTED",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::UpstreamOverloaded => "upstream_overloaded",
             Self::UpstreamError => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",

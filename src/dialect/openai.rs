@@ -69,12 +69,15 @@ fn error_type(kind: FaultKind) -> &'static str {
         FaultKind::ApiKeyExpired | FaultKind::AccessDenied | FaultKind::ModelNotAllowed => {
             "permission_error"
         }
-        FaultKind::UpstreamRateLimited => "rate_limit_error",
+        FaultKind::RateLimited | FaultKind::QuotaExhausted | FaultKind::UpstreamRateLimited => {
+            "rate_limit_error"
+        }
         FaultKind::UpstreamOverloaded
         | FaultKind::UpstreamError
         | FaultKind::UpstreamUnavailable
         | FaultKind::UpstreamTimeout
         | FaultKind::StoreUnavailable
+        | FaultKind::LimitsUnavailable
         | FaultKind::Internal => "server_error",
     }
 }

@@ -240,12 +240,15 @@ fn error_type(fault: &Fault) -> &'static str {
         | FaultKind::NotFound
         | FaultKind::PreviousResponseNotFound => "not_found_error",
         FaultKind::TooLarge => "request_too_large",
-        FaultKind::UpstreamRateLimited => "rate_limit_error",
+        FaultKind::RateLimited | FaultKind::QuotaExhausted | FaultKind::UpstreamRateLimited => {
+            "rate_limit_error"
+        }
         FaultKind::UpstreamOverloaded => "overloaded_error",
         FaultKind::UpstreamTimeout => "timeout_error",
         FaultKind::UpstreamError
         | FaultKind::UpstreamUnavailable
         | FaultKind::StoreUnavailable
+        | FaultKind::LimitsUnavailable
         | FaultKind::Internal => "api_error",
     }
 }

@@ -271,12 +271,15 @@ fn status_word(fault: &Fault) -> &'static str {
         | FaultKind::NotFound
         | FaultKind::PreviousResponseNotFound => "NOT_FOUND",
         FaultKind::Conflict => "ABORTED",
-        FaultKind::UpstreamRateLimited => "RESOURCE_EXHAUSTED",
+        FaultKind::RateLimited | FaultKind::QuotaExhausted | FaultKind::UpstreamRateLimited => {
+            "RESOURCE_EXHAUSTED"
+        }
         FaultKind::RequestTimeout | FaultKind::UpstreamTimeout => "DEADLINE_EXCEEDED",
         FaultKind::UpstreamError
         | FaultKind::UpstreamOverloaded
         | FaultKind::UpstreamUnavailable
-        | FaultKind::StoreUnavailable => "UNAVAILABLE",
+        | FaultKind::StoreUnavailable
+        | FaultKind::LimitsUnavailable => "UNAVAILABLE",
         FaultKind::Internal => "INTERNAL",
     }
 }
