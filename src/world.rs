@@ -1,29 +1,37 @@
 //! A config, put to work: what one request is served with from its beginning to its end, whatever a
 //! reload does meanwhile.
 
+mod keys;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ahash::RandomState;
-use prometheus::{IntCounter, IntGauge};
+use arc_swap::ArcSwap;
+use prometheus::IntCounter;
 
 use crate::base::Outcome;
 use crate::config::Config;
-use crate::gate::{Key, KeyRing};
-use crate::meter::metrics;
+use crate::gate::limits::Limiter;
+use crate::gate::{Book, Key, KeyRing};
+use crate::meter::{metrics, reset_series};
 use crate::route::{Channel, Group};
+
+pub use keys::Keys;
 
 /// More model names than this are not told apart in metrics.
 const MAX_MODELS: usize = 512;
 
 pub struct World {
     pub config: Config,
-    pub ring: KeyRing,
+    /// What outlives it.
+    pub book: Arc<Book>,
+    pub limiter: Arc<Limiter>,
+    /// Changes with the keys of the store, also while the config stays.
+    ring: ArcSwap<KeyRing>,
     pub groups: Vec<Group>,
     pub channels: Vec<Arc<Channel>>,
-    /// By key id.
-    in_flight: Vec<IntGauge>,
     /// By channel id, then outcome.
     attempts: Vec<[IntCounter; Outcome::ALL.len()]>,
     /// Models that the config names itself.
@@ -34,7 +42,7 @@ pub struct World {
 
 impl World {
     /// `old`: the world that this one takes over from; channels keep what they have learnt.
-    pub fn new(config: Config, old: Option<&Self>) -> Self {
+    pub fn new(config: Config, book: Arc<Book>, limiter: Arc<Limiter>, old: Option<&Self>) -> Self {
         let channels: Vec<Arc<Channel>> = config
             .channels
             .iter()
@@ -54,11 +62,6 @@ impl World {
             .iter()
             .map(|group| Group::new(group, &channels))
             .collect();
-        let in_flight = config
-            .keys
-            .iter()
-            .map(|key| metrics().requests_in_flight.with_label_values(&[&key.name]))
-            .collect();
         let attempts = config
             .channels
             .iter()
@@ -72,9 +75,10 @@ impl World {
             .collect();
         Self {
             attempts,
-            ring: KeyRing::new(&config.keys, old.map(|old| &old.ring)),
+            ring: ArcSwap::from_pointee(KeyRing::new(&config.groups, &config.keys, &book)),
+            book,
+            limiter,
             groups,
-            in_flight,
             named_models: named_models(&config),
             seen_models: Mutex::default(),
             channels,
@@ -82,8 +86,15 @@ impl World {
         }
     }
 
-    pub fn in_flight(&self, key: &Key) -> &IntGauge {
-        &self.in_flight[key.id as usize]
+    pub fn ring(&self) -> arc_swap::Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    /// The keys of the store have changed.
+    pub fn renew_ring(&self) {
+        let ring = KeyRing::new(&self.config.groups, &self.config.keys, &self.book);
+        self.ring.store(Arc::new(ring));
+        reset_series();
     }
 
     pub fn count_attempt(&self, channel: &Channel, outcome: Outcome) {

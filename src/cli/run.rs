@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::listeners::tls::TlsSettings;
 use pingora::server::configuration::{Opt, ServerConf};
@@ -16,11 +15,13 @@ use pingora::services::listening::Service;
 use super::Failed;
 use crate::admin::Admin;
 use crate::config::{self, Config};
+use crate::gate::Book;
+use crate::gate::limits::{Clock, Limiter};
 use crate::meter::{self, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
 use crate::store::{Settings, Store};
-use crate::world::World;
+use crate::world::{Keys, World};
 
 /// Idle connections kept to all upstreams, a thread.
 const POOL: usize = 1024;
@@ -94,7 +95,14 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     );
     server.bootstrap();
     let keeper = Arc::new(Keeper::new(open_store(&config.store)?));
-    let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
+    let secret = config.store.key_secret.as_ref();
+    let book = Book::new(secret.map(|secret| secret.expose().as_bytes().to_vec()));
+    let keys = Keys::new(
+        World::new(run.config, Arc::new(book), limiter(&config.limits)?, None),
+        keeper.store.clone(),
+    );
+    read_first(&keys)?;
+    let world = keys.world.clone();
 
     let front = Front::new(&server.configuration, world.clone(), keeper.clone());
     let mut front = Service::new("gateway".to_owned(), front);
@@ -122,7 +130,7 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     let mut upkeep = background_service(
         "upkeep",
         Upkeep {
-            world,
+            keys,
             keeper,
             file: run.file,
         },
@@ -156,9 +164,27 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
     }
 }
 
+/// Who counts what keys use.
+fn limiter(config: &config::Limits) -> Result<Arc<Limiter>, Failed> {
+    match &config.redis {
+        None => Ok(Limiter::memory(Clock::System)),
+        Some(url) => Limiter::redis(url, config.on_failure, Clock::System)
+            .map_err(|error| Failed::Start(format!("limits.url: {error}"))),
+    }
+}
+
+fn read_first(keys: &Keys) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::Start(format!("cannot start a runtime: {error}")))?;
+    let read = runtime.block_on(keys.read_first());
+    read.map_err(|error| Failed::Start(format!("the keys of the store: {error}")))
+}
+
 /// What happens beside the requests: probes, reloads, the end.
 struct Upkeep {
-    world: Arc<ArcSwap<World>>,
+    keys: Keys,
     keeper: Arc<Keeper>,
     file: Option<PathBuf>,
 }
@@ -166,7 +192,9 @@ struct Upkeep {
 #[async_trait]
 impl BackgroundService for Upkeep {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        watch_channels(&self.world.load());
+        watch_channels(&self.keys.world.load());
+        let keys = self.keys.clone();
+        tokio::spawn(async move { keys.keep().await });
         let keeper = self.keeper.clone();
         tokio::spawn(async move { keeper.keep().await });
         let store = self.keeper.store.clone();
@@ -205,10 +233,15 @@ impl Upkeep {
         });
         let result = match config {
             Ok(config) => {
-                let world = Arc::new(World::new(config, Some(&self.world.load())));
+                let old = self.keys.world.load_full();
+                let world = Arc::new(World::new(
+                    config,
+                    old.book.clone(),
+                    old.limiter.clone(),
+                    Some(&old),
+                ));
                 watch_channels(&world);
-                self.world.store(world);
-                meter::reset_series();
+                self.keys.take_over(&world);
                 tracing::info!(file, "the config has been read again");
                 "ok"
             }

@@ -20,6 +20,7 @@ use crate::dialect::translate::Target;
 use crate::platform::Platform;
 
 pub use catalog::Catalog;
+pub use sections::network;
 pub use source::Report;
 pub use values::duration;
 

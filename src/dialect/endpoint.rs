@@ -191,6 +191,19 @@ impl Operation {
         )
     }
 
+    /// May its answer cost anything beside the question?
+    pub fn has_output(self) -> bool {
+        self.spends_tokens()
+            && !matches!(
+                self,
+                Self::Embeddings
+                    | Self::EmbedContent
+                    | Self::BatchEmbedContents
+                    | Self::Moderations
+                    | Self::Rerank
+            )
+    }
+
     /// What to expect of the answer, by whether the body asks for a stream and what the query says.
     pub fn expect(self, stream: bool, query: &str) -> Expect {
         match self {

@@ -1,31 +1,39 @@
 //! Who are you, and may you? Keys, where they may come from, what they may call.
 
 mod address;
+mod book;
 mod credential;
 pub mod limits;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
 pub use address::client_address;
+pub use book::Book;
 pub use credential::{Credentials, is_query_key};
 
 use crate::base::secret::{DigestKey, KeyDigest};
-use crate::base::{Fault, FaultKind, glob};
-use crate::config;
+use crate::base::{Fault, FaultKind, Limits, glob};
+use crate::config::{self, network};
+use crate::store::KeyRow;
 
 /// A key, ready for the hot path.
 #[derive(Debug)]
 pub struct Key {
-    /// Index among the keys of this config: stands for the name in caches.
+    /// Stands for the name in caches.
     pub id: u32,
+    /// What its use is counted under, whatever its name: the id of a kept key, `config:NAME` of a fixed one.
+    pub account: Arc<str>,
     pub name: Arc<str>,
+    /// Whose its responses are: another key that gets the same name later is somebody else.
+    pub owner: Arc<str>,
     /// Index of its group.
     pub group: usize,
+    pub limits: Limits,
     enabled: bool,
     models: Vec<String>,
     allow: Vec<IpNet>,
@@ -37,34 +45,88 @@ pub struct Key {
 
 /// All keys, found by the keyed hash of their secret.
 pub struct KeyRing {
-    digest_key: DigestKey,
+    /// Digests of the config's keys, and of those that are kept, are made with these.
+    own: DigestKey,
+    kept: Option<DigestKey>,
     by_digest: HashMap<KeyDigest, Arc<Key>>,
+    /// Keys of the store whose group this config does not have.
+    astray: HashMap<KeyDigest, String>,
+    /// The store has never been read: who is unknown may be known to it.
+    is_partial: bool,
 }
 
 impl KeyRing {
-    /// `old`: the ring that this one takes over from; a key that was let in by it can be found again.
-    pub fn new(keys: &[config::Key], old: Option<&Self>) -> Self {
-        let digest_key = old.map_or_else(DigestKey::random, |old| old.digest_key.clone());
-        let by_digest = keys
+    /// The keys of a config and those that the book knows of.
+    pub fn new(groups: &[config::Group], fixed: &[config::Key], book: &Book) -> Self {
+        let kept = book.kept.load();
+        let mut keys: Vec<Key> = fixed
             .iter()
-            .enumerate()
-            .map(|(id, key)| {
-                let digest = digest_key.digest(key.secret.expose().as_bytes());
-                (digest, Arc::new(Key::new(id as u32, digest, key)))
-            })
+            .map(|key| Key::fixed(book.own.digest(key.secret.expose().as_bytes()), key))
             .collect();
+        let mut astray = HashMap::new();
+        for row in &kept.rows {
+            match groups.iter().position(|group| group.name == row.group) {
+                Some(group) => keys.push(Key::kept(row, group)),
+                None => {
+                    astray.insert(KeyDigest::of_bytes(row.digest), row.group.clone());
+                }
+            }
+        }
+        let accounts: Vec<Arc<str>> = keys.iter().map(|key| key.account.clone()).collect();
+        let numbers = book.numbers(&accounts);
+        let numbered = keys.into_iter().zip(numbers);
         Self {
-            digest_key,
-            by_digest,
+            own: book.own.clone(),
+            kept: kept.digest_key.clone().filter(|_| !kept.rows.is_empty()),
+            by_digest: numbered
+                .map(|(key, id)| (key.digest, Arc::new(Key { id, ..key })))
+                .collect(),
+            astray,
+            is_partial: !book.has_read(),
         }
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.by_digest.values()
+    }
+
     fn find(&self, secret: &[u8]) -> Option<&Arc<Key>> {
-        let digest = self.digest_key.digest(secret);
-        self.by_digest
-            .get_key_value(&digest)
-            .filter(|(stored, _)| stored.same(&digest))
-            .map(|(_, key)| key)
+        let digests = [self.kept.as_ref(), Some(&self.own)];
+        digests.into_iter().flatten().find_map(|digest_key| {
+            let digest = digest_key.digest(secret);
+            self.by_digest
+                .get_key_value(&digest)
+                .filter(|(stored, _)| stored.same(&digest))
+                .map(|(_, key)| key)
+        })
+    }
+
+    /// Why nobody is let in by these secrets.
+    fn unknown(&self, credentials: &Credentials<'_>) -> Fault {
+        let astray = self.kept.as_ref().and_then(|digest_key| {
+            credentials
+                .iter()
+                .find_map(|secret| self.astray.get(&digest_key.digest(secret)))
+        });
+        if let Some(group) = astray {
+            return Fault::new(
+                FaultKind::ApiKeyDisabled,
+                format!(
+                    "This API key belongs to the group '{group}', which this gateway does not have now. Tell the operator."
+                ),
+            );
+        }
+        if self.is_partial {
+            return Fault::new(
+                FaultKind::StoreUnavailable,
+                "The gateway cannot read its keys right now. Try again.",
+            )
+            .retry_after(Duration::from_secs(1));
+        }
+        Fault::new(
+            FaultKind::InvalidApiKey,
+            "The API key is not known to this gateway. Check it, or ask the operator for a new one.",
+        )
     }
 
     /// The key of a request, when it may come in at all: known, enabled, not expired, from an address
@@ -82,10 +144,7 @@ impl KeyRing {
             ));
         }
         let Some(key) = credentials.iter().find_map(|secret| self.find(secret)) else {
-            return Err(Fault::new(
-                FaultKind::InvalidApiKey,
-                "The API key is not known to this gateway. Check it, or ask the operator for a new one.",
-            ));
+            return Err(self.unknown(credentials));
         };
         key.admit(address, now)?;
         Ok(key.clone())
@@ -111,17 +170,48 @@ impl KeyRing {
 }
 
 impl Key {
-    fn new(id: u32, digest: KeyDigest, key: &config::Key) -> Self {
+    /// One that stands in the config.
+    fn fixed(digest: KeyDigest, key: &config::Key) -> Self {
+        let name: Arc<str> = key.name.as_str().into();
         Self {
-            id,
-            name: key.name.as_str().into(),
+            id: 0,
+            account: account_of_fixed(&name).into(),
+            owner: name.clone(),
+            name,
             group: key.group,
+            limits: key.limits,
             enabled: key.enabled,
             models: key.models.clone(),
             allow: key.allow.clone(),
             deny: key.deny.clone(),
             expires: key.expires,
             digest,
+        }
+    }
+
+    /// One of the store. What was written there was checked.
+    fn kept(row: &KeyRow, group: usize) -> Self {
+        let nets = |texts: &[String]| -> Option<Vec<IpNet>> {
+            texts.iter().map(|net| network(net)).collect()
+        };
+        let (allow, deny) = (nets(&row.allow), nets(&row.deny));
+        let account: Arc<str> = row.id.as_str().into();
+        Self {
+            id: 0,
+            owner: account.clone(),
+            account,
+            name: row.name.as_str().into(),
+            group,
+            limits: row.limits,
+            // A network that cannot be read must not open the door.
+            enabled: row.enabled && allow.is_some() && deny.is_some(),
+            models: row.models.clone(),
+            allow: allow.unwrap_or_default(),
+            deny: deny.unwrap_or_default(),
+            expires: row
+                .expires
+                .and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms.try_into().ok()?))),
+            digest: KeyDigest::of_bytes(row.digest),
         }
     }
 
@@ -161,6 +251,11 @@ impl Key {
     }
 }
 
+/// What the use of a key of the config is counted under.
+pub fn account_of_fixed(name: &str) -> String {
+    format!("config:{name}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +276,9 @@ mod tests {
             limits: crate::base::Limits::default(),
         };
         change(&mut key);
-        KeyRing::new(&[key], None)
+        let book = Book::new(None);
+        book.is_read_in_test();
+        KeyRing::new(&[], &[key], &book)
     }
 
     fn enter(ring: &KeyRing, secret: &str, address: &str) -> Result<(), FaultKind> {

@@ -34,6 +34,7 @@ pub struct Metrics {
     pub tap_failures: IntCounterVec,
     pub store_failures: IntCounterVec,
     pub dropped_parameters: IntCounterVec,
+    pub limit_rejections: IntCounterVec,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
 }
@@ -139,6 +140,11 @@ impl Metrics {
                 "torouter_dropped_parameters_total",
                 "Parameters that a translation left out, because the platform has nothing like them.",
                 &["surface", "platform", "parameter"],
+            )?,
+            limit_rejections: counter(
+                "torouter_limit_rejections_total",
+                "Requests that a limit of their key refused.",
+                &["key", "limit"],
             )?,
             config_reloads: counter(
                 "torouter_config_reloads_total",

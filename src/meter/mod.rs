@@ -7,5 +7,5 @@ mod tap;
 
 pub use log::{flush as flush_log, start as start_log};
 pub use metrics::{metrics, register};
-pub use record::{Record, SeriesKey, reset_series};
+pub use record::{Record, SeriesKey, in_flight, reset_series};
 pub use tap::Tap;

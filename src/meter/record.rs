@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::log;
 use super::metrics::metrics;
@@ -154,10 +154,30 @@ thread_local! {
     static CACHE: RefCell<(u64, Cached)> = RefCell::new((0, Cached::default()));
 }
 
+/// Gauges of this many keys are kept by a thread; then it begins anew.
+const MAX_GAUGES: usize = 4096;
+
+thread_local! {
+    static GAUGES: RefCell<(u64, HashMap<u32, IntGauge, ahash::RandomState>)> = RefCell::default();
+}
+
+/// The gauge of a key's requests under way.
+pub fn in_flight(key: u32, name: &str) -> IntGauge {
+    let generation = GENERATION.load(Relaxed);
+    GAUGES.with_borrow_mut(|(cached, gauges)| {
+        if *cached != generation || gauges.len() > MAX_GAUGES {
+            gauges.clear();
+            *cached = generation;
+        }
+        let make = || metrics().requests_in_flight.with_label_values(&[name]);
+        gauges.entry(key).or_insert_with(make).clone()
+    })
+}
+
 /// Changes when ids get a new meaning.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Forgets what the ids of keys and channels stood for, after a new config.
+/// Forgets what the ids of keys and channels stood for, after a new config or a change of keys.
 pub fn reset_series() {
     GENERATION.fetch_add(1, Relaxed);
 }

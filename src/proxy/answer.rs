@@ -8,6 +8,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::allowance;
 use super::exchange::Exchange;
 use crate::base::{Fault, FaultKind};
 use crate::dialect::{Surface, models as lists};
@@ -118,6 +119,9 @@ pub async fn fault(session: &mut Session, x: &mut Exchange, what: &Fault) -> Res
     x.error = Some(what.kind.code());
     let body = x.surface.error_body(what, &x.request_id);
     let mut head = error_head(x.surface, what, &x.request_id, body.len())?;
+    for (name, value) in &allowance::headers(x.standing.as_deref()) {
+        head.insert_header(name, value)?;
+    }
     let attempts = x.plan.attempts();
     if attempts > 0 {
         head.insert_header("x-torouter-attempts", attempts.to_string())?;

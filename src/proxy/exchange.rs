@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use prometheus::IntGauge;
 
 use super::attempt::Attempt;
 use super::inner::Inner;
@@ -17,7 +18,8 @@ use crate::base::{Fault, Outcome};
 use crate::chat::Loss;
 use crate::dialect::{Expect, Operation, Peek, Surface, translate};
 use crate::gate::Key;
-use crate::meter::{Record, SeriesKey, metrics};
+use crate::gate::limits::{Reservation, Standing};
+use crate::meter::{Record, SeriesKey, in_flight, metrics};
 use crate::route::Plan;
 use crate::world::World;
 
@@ -95,6 +97,12 @@ pub struct Exchange {
     pub odd_path: String,
     pub client: Option<IpAddr>,
     pub key: Option<Arc<Key>>,
+    /// Counts the key's requests under way, this one among them.
+    under_way: Option<IntGauge>,
+    /// What it was let in with under the key's limits.
+    pub reservation: Option<Reservation>,
+    /// Where the key stood then.
+    pub standing: Option<Box<Standing>>,
     pub latch: Option<Arc<Latch>>,
     pub keeper: Arc<Keeper>,
     /// What a turn of the Responses API has to do with what is kept.
@@ -137,6 +145,9 @@ impl Exchange {
             odd_path: String::new(),
             client: None,
             key: None,
+            under_way: None,
+            reservation: None,
+            standing: None,
             latch: None,
             keeper,
             state: None,
@@ -160,7 +171,9 @@ impl Exchange {
 
     /// The key has been let in: from here on it has a request under way.
     pub fn admit(&mut self, key: Arc<Key>) {
-        self.world.in_flight(&key).inc();
+        let gauge = in_flight(key.id, &key.name);
+        gauge.inc();
+        self.under_way = Some(gauge);
         self.key = Some(key);
     }
 
@@ -182,9 +195,9 @@ impl Exchange {
     /// Another exchange takes its place: it counts as none.
     pub fn give_up(&mut self) {
         if !std::mem::replace(&mut self.settled, true)
-            && let Some(key) = &self.key
+            && let Some(gauge) = self.under_way.take()
         {
-            self.world.in_flight(key).dec();
+            gauge.dec();
         }
     }
 
@@ -195,8 +208,8 @@ impl Exchange {
         }
         kept::settle(self);
         let world = self.world.clone();
-        if let Some(key) = &self.key {
-            world.in_flight(key).dec();
+        if let Some(gauge) = self.under_way.take() {
+            gauge.dec();
         }
         // Some clients hang up on the last event, and do not wait for the end of the message.
         let had_all = self

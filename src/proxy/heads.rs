@@ -6,6 +6,7 @@ use http::{Method, Uri, Version};
 use pingora_core::{OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::allowance;
 use super::answer;
 use super::attempt::Attempt;
 use super::exchange::{Asked, Exchange};
@@ -221,6 +222,7 @@ pub fn for_client(head: &mut ResponseHeader, x: &Exchange, version: Version) -> 
     if let Some(timing) = x.own_time.and_then(answer::server_timing) {
         headers.insert(TIMING, timing);
     }
+    headers.extend(allowance::headers(x.standing.as_deref()));
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = head.status;
     parts.version = head.version;

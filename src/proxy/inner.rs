@@ -3,7 +3,7 @@
 //! no client can say of itself that it has been let in.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -18,12 +18,12 @@ use super::front;
 use super::gateway::Gateway;
 use crate::dialect::openai_responses::Settled;
 use crate::gate::Key;
+use crate::gate::limits::Reservation;
 
 /// So much of either direction is on its way at a time.
 const PIPE_BYTES: usize = 64 << 10;
 
 /// What a request of the gateway's own brings with it.
-#[derive(Debug)]
 pub struct Inner {
     /// Let in before; it must still be there, and allowed.
     pub key: Arc<Key>,
@@ -35,6 +35,17 @@ pub struct Inner {
     pub previous: Option<String>,
     /// Of a job: what is settled of its response, which the job itself keeps.
     pub settled: Option<Settled>,
+    /// What the client's request was let in with: it is not counted twice.
+    pub reservation: Mutex<Option<Reservation>>,
+}
+
+impl Inner {
+    pub fn take_reservation(&self) -> Option<Reservation> {
+        self.reservation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
 }
 
 /// Why there is no answer, or no more of it.
@@ -194,7 +205,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::oneshot;
 
-    use crate::gate::Credentials;
+    use crate::gate::limits::{Clock, Limiter};
+    use crate::gate::{Book, Credentials};
     use crate::meter::metrics;
     use crate::proxy::Front;
     use crate::world::World;
@@ -227,7 +239,12 @@ mod tests {
             );
             let (config, report) = crate::config::parse("test.toml", &text);
             let config = config.unwrap_or_else(|| panic!("{}", report.mistakes()));
-            let world = Arc::new(ArcSwap::from_pointee(World::new(config, None)));
+            let world = Arc::new(ArcSwap::from_pointee(World::new(
+                config,
+                Arc::new(Book::new(None)),
+                Limiter::memory(Clock::System),
+                None,
+            )));
             let front = Front::new(
                 &Arc::new(ServerConf::default()),
                 world.clone(),
@@ -240,8 +257,10 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("x-api-key", HeaderValue::from_static("sk-inner-test-0001"));
             let credentials = Credentials::find(&headers, "", false).expect("well placed");
-            let ring = &self.world.load().ring;
-            let key = ring.authenticate(&credentials, None, SystemTime::now());
+            let world = self.world.load();
+            let key = world
+                .ring()
+                .authenticate(&credentials, None, SystemTime::now());
             Inner {
                 key: key.expect("it is known"),
                 client: None,
@@ -249,6 +268,7 @@ mod tests {
                 headers: HeaderMap::new(),
                 previous: None,
                 settled: None,
+                reservation: Mutex::default(),
             }
         }
 
@@ -366,7 +386,8 @@ mod tests {
         let inner = within.inner();
         let mut config = within.world.load().config.clone();
         config.keys[0].secret = crate::base::Secret::new("sk-another");
-        let next = World::new(config, Some(&within.world.load()));
+        let old = within.world.load_full();
+        let next = World::new(config, old.book.clone(), old.limiter.clone(), Some(&old));
         within.world.store(Arc::new(next));
         let asked =
             within

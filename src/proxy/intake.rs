@@ -9,6 +9,7 @@ use http::HeaderMap;
 use pingora_core::protocols::http::ServerSession;
 use pingora_proxy::Session;
 
+use super::allowance;
 use super::conversations;
 use super::exchange::{Asked, Exchange};
 use super::inner::Inner;
@@ -123,6 +124,7 @@ pub async fn take_in(session: &mut Session, x: &mut Exchange) -> Result<Intake, 
         .and_then(|value| value.to_str().ok())
         .map(Cow::Borrowed);
     inspect(x, &body, content_type.as_deref())?;
+    allowance::admit(x, &body).await?;
     if let Some(latch) = &x.latch {
         latch.hold_body(body);
     }
@@ -192,7 +194,7 @@ fn authenticate(session: &Session, x: &mut Exchange) -> Result<(), Fault> {
     if let Some(inner) = &x.inner {
         x.client = inner.client;
         let now = SystemTime::now();
-        let key = x.world.ring.readmit(&inner.key, inner.client, now)?;
+        let key = x.world.ring().readmit(&inner.key, inner.client, now)?;
         x.admit(key);
         return Ok(());
     }
@@ -208,7 +210,7 @@ fn authenticate(session: &Session, x: &mut Exchange) -> Result<(), Fault> {
     let credentials = Credentials::find(headers, query, x.surface == Surface::Gemini)?;
     let key = x
         .world
-        .ring
+        .ring()
         .authenticate(&credentials, x.client, SystemTime::now())?;
     x.admit(key);
     Ok(())

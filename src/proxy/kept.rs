@@ -7,7 +7,7 @@
 mod native;
 mod resolve;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -267,6 +267,7 @@ pub async fn start_job(
         headers: http::HeaderMap::new(),
         previous: None,
         settled: Some(state.settled.clone()),
+        reservation: Mutex::new(x.reservation.take()),
     };
     let answer = stored_answers::of_job(job.clone(), asked.stream, &announced);
     tokio::spawn(job.run(keeper, loopback.clone(), inner, body.clone(), announced));

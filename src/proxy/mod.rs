@@ -9,6 +9,7 @@
 //! | `gateway` | the `ProxyHttp` hooks, in phase order |
 //! | `exchange` | one request: what is known of it, and its settling, once |
 //! | `intake` | endpoint, key, body, model: everything before a channel is chosen |
+//! | `allowance` | what a request may use up, held to the limits of its key |
 //! | `attempt` | one attempt on one channel: the request as this channel gets it, the answer as it comes |
 //! | `heads` | the heads of requests and answers as they leave |
 //! | `upstream` | the answer: taken, judged, passed on, or a reason to move on |
@@ -23,6 +24,7 @@
 //! | `socket` | the Responses WebSocket |
 //! | `answer` | the gateway's own answers: errors, models lists |
 
+mod allowance;
 mod answer;
 mod attempt;
 mod conversations;

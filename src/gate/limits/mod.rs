@@ -6,6 +6,7 @@ mod account;
 mod denied;
 mod link;
 mod memory;
+pub mod past;
 mod redis;
 mod seed;
 mod window;

@@ -18,7 +18,7 @@ use crate::store::{Context, ContextError, Owner, Status, Turn};
 pub fn owner(x: &Exchange) -> Option<Owner> {
     let key = x.key.as_ref()?;
     Some(Owner {
-        key: key.name.clone(),
+        key: key.owner.clone(),
         group: x.world.groups[key.group].name.clone(),
     })
 }

@@ -83,7 +83,7 @@ pub fn admit(gateway: &Gateway, session: &ServerSession) -> Result<Guest, Fault>
     let client = peer.map(|peer| client_address(peer, headers, trusted));
     let credentials = Credentials::find(headers, head.uri.query().unwrap_or_default(), false)?;
     let key = world
-        .ring
+        .ring()
         .authenticate(&credentials, client, SystemTime::now())?;
     let accept = accept_of(head)?;
     let group = &world.groups[key.group];

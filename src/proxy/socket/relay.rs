@@ -18,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::super::attempt::{Answer, Attempt, Made, outcome_of, timeout_fault};
 use super::super::exchange::{Asked, Exchange};
-use super::super::{heads, intake, kept};
+use super::super::{allowance, heads, intake, kept};
 use super::talk::{Gone, Talk};
 use super::turn::{self, Meaning};
 use super::{Sockets, config};
@@ -27,6 +27,7 @@ use crate::dialect::openai_responses::socket::Create;
 use crate::dialect::openai_responses::socket::id_of;
 use crate::dialect::openai_responses::state::Wishes;
 use crate::dialect::{Dialect, Expect, Opening, Operation, Surface};
+use crate::gate::limits::Reservation;
 use crate::platform::scrub;
 use crate::route::{Channel, Claim, Pick};
 
@@ -39,8 +40,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What became of a turn.
 pub enum Relayed {
     Done,
-    /// It is to be asked over HTTP: nothing of it has reached the client.
-    ByHttp,
+    /// It is to be asked over HTTP: nothing of it has reached the client. With what it was let in with, if it was.
+    ByHttp(Option<Reservation>),
 }
 
 /// A channel's WebSocket.
@@ -77,11 +78,15 @@ fn has_socket(sockets: &Sockets, channel: &Channel) -> bool {
 /// Takes the turn, where its channel has a WebSocket.
 pub async fn turn(talk: &mut Talk<'_>, create: &Create, text: &Bytes) -> Result<Relayed, Gone> {
     let Some(mut x) = prepare(talk, create, text).await else {
-        return Ok(Relayed::ByHttp);
+        return Ok(Relayed::ByHttp(None));
     };
     let Some(attempt) = x.attempt.take() else {
-        return Ok(Relayed::ByHttp);
+        return Ok(Relayed::ByHttp(None));
     };
+    if allowance::admit(&mut x, text).await.is_err() {
+        // It is refused there, too, and told so.
+        return Ok(Relayed::ByHttp(None));
+    }
     let known = talk
         .upstream
         .take_if(|upstream| Arc::ptr_eq(&upstream.channel, &attempt.channel));
@@ -91,10 +96,10 @@ pub async fn turn(talk: &mut Talk<'_>, create: &Create, text: &Bytes) -> Result<
             Some(upstream) => upstream,
             None => {
                 talk.sockets.refuses(&attempt.channel.name);
-                return Ok(Relayed::ByHttp);
+                return Ok(Relayed::ByHttp(x.reservation.take()));
             }
         },
-        (None, None) => return Ok(Relayed::ByHttp),
+        (None, None) => return Ok(Relayed::ByHttp(x.reservation.take())),
     };
     // The one that was there leads elsewhere.
     talk.upstream = None;
@@ -124,7 +129,7 @@ pub async fn turn(talk: &mut Talk<'_>, create: &Create, text: &Bytes) -> Result<
 async fn prepare(talk: &Talk<'_>, create: &Create, text: &Bytes) -> Option<Box<Exchange>> {
     let mut x = talk.sockets.gateway.new_ctx();
     let (guest, now) = (&talk.guest, SystemTime::now());
-    x.key = Some(x.world.ring.readmit(&guest.key, guest.client, now).ok()?);
+    x.key = Some(x.world.ring().readmit(&guest.key, guest.client, now).ok()?);
     x.request_id = talk.turn_id();
     x.method = Method::GET;
     x.client = guest.client;
@@ -395,8 +400,9 @@ impl Passing<'_, '_> {
 
     fn move_on(&mut self, outcome: Outcome, error: &UpstreamError) -> Step {
         self.x.end_attempt(outcome, error.retry_after);
+        let admitted = self.x.reservation.take();
         self.x.give_up();
-        Step::Ended(Relayed::ByHttp)
+        Step::Ended(Relayed::ByHttp(admitted))
     }
 
     /// From here on it is the client's.
@@ -427,8 +433,9 @@ impl Passing<'_, '_> {
     async fn died(mut self, outcome: Outcome, fault: Fault) -> Result<Relayed, Gone> {
         self.x.end_attempt(outcome, None);
         if !self.committed && self.can_move {
+            let admitted = self.x.reservation.take();
             self.x.give_up();
-            return Ok(Relayed::ByHttp);
+            return Ok(Relayed::ByHttp(admitted));
         }
         self.x.error = Some("upstream_died");
         if !self.committed {

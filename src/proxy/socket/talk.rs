@@ -1,6 +1,7 @@
 //! The connection: frames in and out, the turns in order, and the end. A client that is told nothing waits: every end is a
 //! frame that says why, and a close.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use super::turn::{self, Meaning, Memory, Part};
 use super::{Guest, Sockets, handshake};
 use crate::base::{Fault, FaultKind};
 use crate::dialect::openai_responses::socket::{self, Create};
+use crate::gate::limits::Reservation;
 
 /// How long a connection may say nothing, as at the provider.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -143,10 +145,10 @@ impl<'a> Talk<'a> {
             Ok(create) => create,
             Err(fault) => return self.fault(&fault, socket::lane(&text).as_deref()).await,
         };
-        match super::relay::turn(self, &create, &text).await? {
+        let admitted = match super::relay::turn(self, &create, &text).await? {
             Relayed::Done => return Ok(()),
-            Relayed::ByHttp => {}
-        }
+            Relayed::ByHttp(admitted) => admitted,
+        };
         if !create.generate {
             return match self.memory.get_ready(&create) {
                 Ok(frames) => {
@@ -159,7 +161,7 @@ impl<'a> Talk<'a> {
             };
         }
         match self.memory.body(&create) {
-            Ok((body, previous)) => self.by_http(&create, body, previous).await,
+            Ok((body, previous)) => self.by_http(&create, body, previous, admitted).await,
             Err(fault) => self.fault(&fault, create.lane.as_deref()).await,
         }
     }
@@ -173,6 +175,7 @@ impl<'a> Talk<'a> {
         create: &Create,
         body: Bytes,
         previous: Option<String>,
+        admitted: Option<Reservation>,
     ) -> Result<(), Gone> {
         let inner = Inner {
             key: self.guest.key.clone(),
@@ -181,6 +184,7 @@ impl<'a> Talk<'a> {
             headers: handshake::for_http(&self.guest.headers),
             previous,
             settled: None,
+            reservation: Mutex::new(admitted),
         };
         let lane = create.lane.as_deref();
         let before = self.memory.begin(create);
