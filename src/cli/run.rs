@@ -140,6 +140,7 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
         url: url.to_owned(),
         responses_ttl: config.responses_ttl,
         responses_max_bytes: config.responses_max_bytes,
+        usage_ttl: config.usage_ttl,
     };
     match Store::open(&settings(config.url.expose())) {
         Ok(store) => Ok(store),

@@ -68,7 +68,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// Where stored responses and conversations are kept.
+/// Where responses, conversations, keys and usage are kept.
 #[derive(Clone, Debug)]
 pub struct Store {
     /// A secret, because it may hold a password. Its scheme is known.
@@ -77,6 +77,13 @@ pub struct Store {
     pub configured: bool,
     pub responses_ttl: Duration,
     pub responses_max_bytes: u64,
+    /// How long the rows of usage are kept; zero: for ever.
+    pub usage_ttl: Duration,
+    /// What the digests of keys are made with; without, the store has one of its own. At least 32 bytes.
+    pub key_secret: Option<Secret>,
+    /// Where usage waits while the store is away; without, at the usual place.
+    pub spool: Option<PathBuf>,
+    pub spool_max_bytes: u64,
 }
 
 /// Who holds keys to their limits.

@@ -250,6 +250,10 @@ impl<'d, 'i> Table<'d, 'i> {
 
     /// `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`, resolved.
     pub fn secret(&mut self, key: &'static str, report: &mut Report) -> Option<Secret> {
+        self.secret_at(key, report).map(|(secret, _)| secret)
+    }
+
+    pub fn secret_at(&mut self, key: &'static str, report: &mut Report) -> Option<(Secret, usize)> {
         let item = self.take(key)?;
         let path = self.path_of(key);
         let at = item.span().start;
@@ -281,7 +285,7 @@ impl<'d, 'i> Table<'d, 'i> {
             )),
         };
         match text.map(|text| text.trim().to_owned()) {
-            Ok(text) if !text.is_empty() => Some(Secret::new(text)),
+            Ok(text) if !text.is_empty() => Some((Secret::new(text), at)),
             Ok(_) => {
                 report.mistake(at, format!("{path} is empty"));
                 None

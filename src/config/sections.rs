@@ -183,6 +183,9 @@ fn log(root: &mut Table<'_, '_>, report: &mut Report) -> Log {
     log
 }
 
+/// As long as the digests that are made with it.
+const KEY_SECRET_BYTES: usize = 32;
+
 const STORE: &str = "sqlite:/var/lib/torouter/torouter.db";
 
 fn store(root: &mut Table<'_, '_>, report: &mut Report) -> Store {
@@ -210,12 +213,44 @@ fn store(root: &mut Table<'_, '_>, report: &mut Report) -> Store {
         report,
         values::size,
     );
+    let (usage_ttl, usage_ttl_at) = t.duration_at("usage_ttl", days(90), report);
+    if usage_ttl > days(36_500) || (usage_ttl < Duration::from_secs(3600) && !usage_ttl.is_zero()) {
+        report.mistake(
+            usage_ttl_at,
+            "store.usage_ttl must be from \"1h\" to \"36500d\", or \"0s\": for ever",
+        );
+    }
+    let key_secret = t.secret_at("key_secret", report);
+    if let Some((secret, at)) = &key_secret
+        && secret.expose().len() < KEY_SECRET_BYTES
+    {
+        report.mistake(
+            *at,
+            format!("store.key_secret is too short: at least {KEY_SECRET_BYTES} bytes, as `openssl rand -hex 32` makes them"),
+        );
+    }
+    let spool = t.string("spool", report);
+    if let Some((path, at)) = &spool
+        && path.is_empty()
+    {
+        report.mistake(*at, "store.spool is empty; write a path, or leave it out");
+    }
+    let spool_bytes = t.parsed(
+        "spool_max_bytes",
+        "a size like \"1GiB\"",
+        report,
+        values::size,
+    );
     t.finish(report);
     Store {
         configured: url.is_some(),
         url: url.map_or_else(|| Secret::new(STORE), |(url, _)| url),
         responses_ttl: ttl,
         responses_max_bytes: bytes.map_or(10 << 30, |bytes| bytes as u64),
+        usage_ttl,
+        key_secret: key_secret.map(|(secret, _)| secret),
+        spool: spool.map(|(path, _)| PathBuf::from(path)),
+        spool_max_bytes: spool_bytes.map_or(1 << 30, |bytes| bytes as u64),
     }
 }
 

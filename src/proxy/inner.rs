@@ -209,6 +209,7 @@ mod tests {
             url: "sqlite::memory:".to_owned(),
             responses_ttl: std::time::Duration::from_secs(60),
             responses_max_bytes: 1 << 20,
+            usage_ttl: std::time::Duration::ZERO,
         })
         .expect("a store")
     }

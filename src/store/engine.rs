@@ -29,6 +29,7 @@ pub enum Engine {
 /// A value for a statement.
 pub enum Arg {
     Int(i64),
+    OptInt(Option<i64>),
     Text(String),
     OptText(Option<String>),
     Bytes(Vec<u8>),
@@ -50,9 +51,21 @@ impl From<i64> for Arg {
     }
 }
 
+impl From<Option<i64>> for Arg {
+    fn from(number: Option<i64>) -> Self {
+        Self::OptInt(number)
+    }
+}
+
 impl From<bool> for Arg {
     fn from(flag: bool) -> Self {
         Self::Int(flag.into())
+    }
+}
+
+impl From<String> for Arg {
+    fn from(name: String) -> Self {
+        Self::Text(text(name))
     }
 }
 
@@ -98,6 +111,7 @@ macro_rules! bound {
         for arg in $args {
             query = match arg {
                 Arg::Int(number) => query.bind(number),
+                Arg::OptInt(number) => query.bind(number),
                 Arg::Text(text) => query.bind(text),
                 Arg::OptText(text) => query.bind(text),
                 Arg::Bytes(bytes) => query.bind(bytes),
@@ -298,6 +312,10 @@ impl Row {
         column!(self, at)
     }
 
+    pub fn opt_int(&self, at: usize) -> Result<Option<i64>, StoreError> {
+        column!(self, at)
+    }
+
     pub fn flag(&self, at: usize) -> Result<bool, StoreError> {
         Ok(self.int(at)? != 0)
     }
@@ -311,6 +329,10 @@ impl Row {
     }
 
     pub fn opt_bytes(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        column!(self, at)
+    }
+
+    pub fn bytes(&self, at: usize) -> Result<Vec<u8>, StoreError> {
         column!(self, at)
     }
 

@@ -1,22 +1,29 @@
-//! What outlives a request: stored responses and conversations, in SQLite or PostgreSQL. Each subject has a file of
+//! What outlives a request: stored responses and conversations, keys, what they used; in SQLite or PostgreSQL. Each subject has a file of
 //! its own; [`engine`] is the only one that knows that there are two databases.
 //!
 //! The store has threads of its own. A call is a task there, so that nothing of a database runs on the threads that
 //! serve requests, and a caller that goes away leaves no half of a transaction. Content is kept byte for byte as it
 //! was given; no error, and no log line, holds any of it.
 
+mod audit;
 mod context;
 mod conversations;
 mod engine;
 mod error;
 mod item;
+mod keys;
 mod making;
 mod place;
 mod references;
+mod reports;
+mod requests;
 mod response;
 mod responses;
 mod schema;
+mod secret;
 mod upkeep;
+mod usage;
+mod used;
 
 use std::fmt;
 use std::future::Future;
@@ -28,11 +35,17 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock;
 
+pub use audit::AuditRow;
 pub use context::{Context, Turn};
 pub use conversations::{Conversation, ConversationItems};
 pub use error::{BeginError, ContextError, OpenError, StoreError, Trouble};
+pub use keys::{KeyError, KeyRow};
 pub use place::Place;
+pub use reports::{Dimension, Filters, ReportQuery, ReportRow};
+pub use requests::{RequestQuery, RequestRow};
 pub use response::{Finished, NewResponse, Status, Stored};
+pub use usage::UsageRow;
+pub use used::Used;
 
 use engine::Engine;
 
@@ -48,6 +61,8 @@ pub struct Settings {
     pub url: String,
     pub responses_ttl: Duration,
     pub responses_max_bytes: u64,
+    /// How long the rows of usage are kept; zero: for ever.
+    pub usage_ttl: Duration,
 }
 
 /// Whose a response or a conversation is: the names of key and group. What another owner has is not found.
@@ -71,6 +86,8 @@ struct Inner {
     engine: Engine,
     ttl_ms: i64,
     max_bytes: i64,
+    /// Zero: for ever.
+    usage_ttl_ms: i64,
     /// The schema is there and is ours; until then each call looks.
     ready: AtomicBool,
     readying: tokio::sync::Mutex<()>,
@@ -183,6 +200,7 @@ impl Inner {
                 .unwrap_or(i64::MAX)
                 .clamp(1, i64::MAX / 4),
             max_bytes: i64::try_from(settings.responses_max_bytes).unwrap_or(i64::MAX),
+            usage_ttl_ms: i64::try_from(settings.usage_ttl.as_millis()).unwrap_or(i64::MAX),
             ready: AtomicBool::new(false),
             readying: tokio::sync::Mutex::new(()),
             bytes: AtomicI64::new(0),

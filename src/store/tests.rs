@@ -31,6 +31,7 @@ fn open(url: &str) -> Store {
         url: url.to_owned(),
         responses_ttl: Duration::from_secs(3600),
         responses_max_bytes: 1 << 30,
+        usage_ttl: Duration::ZERO,
     })
     .expect("opened")
 }

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use super::engine::args;
 use super::error::{StoreError, Trouble};
+use super::usage::HOUR_MS;
 use super::{Inner, Store, now, signed};
 use crate::base::clock;
 
 /// Rows that are deleted at once: few enough that nobody waits long for the lock.
 const SWEEP: i64 = 64;
+/// The same for rows of usage, which are small and many.
+const SWEEP_USAGE: i64 = 1_000;
+/// How long the ids of batches are remembered: 7 days.
+const BATCHES_MS: i64 = 7 * 86_400_000;
 /// A full store counts again, and deletes what has expired, no more often.
 const RECOUNT_MS: u64 = 1_000;
 /// About what a row without content takes, with its indexes: a pin, or an id by which an item can be referred to.
@@ -59,6 +64,10 @@ impl Store {
             .call(move |inner| async move { inner.sweep().await })
             .await?
         {}
+        while self
+            .call(move |inner| async move { inner.sweep_usage().await })
+            .await?
+        {}
         self.call(move |inner| async move { inner.measure().await })
             .await
     }
@@ -80,6 +89,27 @@ impl Inner {
             more |= deleted >= SWEEP.cast_unsigned();
         }
         Ok(more)
+    }
+
+    /// Deletes some of the rows of usage that are old enough, in whole hours, and the ids of old batches; whether
+    /// there may be more. Sums stay.
+    async fn sweep_usage(&self) -> Result<bool, StoreError> {
+        let mut work = self.engine.begin().await?;
+        let sql = "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE at < $1 ORDER BY at LIMIT $2)";
+        let batches = work
+            .run(sql, args![now() - BATCHES_MS, SWEEP_USAGE])
+            .await?;
+        let mut rows = 0;
+        if self.usage_ttl_ms > 0 {
+            let old = now().saturating_sub(self.usage_ttl_ms).max(0) / HOUR_MS * HOUR_MS;
+            // Whoever reads takes the sums of all that ended before, whether its rows are gone yet or not.
+            let sql = "UPDATE counters SET value = $1 WHERE name = 'swept' AND value < $1";
+            work.run(sql, args![old]).await?;
+            let sql = "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE at < $1 ORDER BY at, id LIMIT $2)";
+            rows = work.run(sql, args![old, SWEEP_USAGE]).await?;
+        }
+        work.commit().await?;
+        Ok(batches.max(rows) >= SWEEP_USAGE.cast_unsigned())
     }
 
     /// Counts the bytes of what is kept.

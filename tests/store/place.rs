@@ -69,6 +69,7 @@ impl Place {
             url: self.url.clone(),
             responses_ttl: 30 * DAY,
             responses_max_bytes: 1 << 30,
+            usage_ttl: 90 * DAY,
         }
     }
 

@@ -15,6 +15,7 @@ fn refused(url: &str) -> String {
         url: url.to_owned(),
         responses_ttl: DAY,
         responses_max_bytes: 1 << 20,
+        usage_ttl: DAY,
     };
     Store::open(&settings).expect_err(url).to_string()
 }

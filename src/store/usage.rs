@@ -1,0 +1,407 @@
+//! What requests have used: a row each, their sums an hour, and what each key has spent, written together and once.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::engine::{Arg, Row, Work, args, placeholders, text};
+use super::error::StoreError;
+use super::{Inner, Store, now};
+use crate::base::limits::MAX_COUNT;
+
+pub(super) const HOUR_MS: i64 = 3_600_000;
+/// A sum of picodollars stands in two columns.
+pub(super) const COST_PART: i64 = 1_000_000_000;
+
+/// One request that has ended, or one failed attempt of it that used tokens. The names that serde writes are those of
+/// the spool's files: they stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageRow {
+    /// When it ended, in Unix milliseconds.
+    #[serde(rename = "t")]
+    pub at: i64,
+    #[serde(rename = "id")]
+    pub request_id: String,
+    /// `false`: a failed attempt's own row, which counts no request.
+    #[serde(rename = "f")]
+    pub is_final: bool,
+    /// `key_…` or `config:NAME`; empty: none was recognised.
+    #[serde(rename = "kid")]
+    pub key_id: String,
+    #[serde(rename = "k")]
+    pub key: String,
+    #[serde(rename = "g")]
+    pub group: String,
+    #[serde(rename = "c")]
+    pub channel: String,
+    #[serde(rename = "sf")]
+    pub surface: String,
+    #[serde(rename = "ep")]
+    pub endpoint: String,
+    /// As the client asked for it.
+    #[serde(rename = "m")]
+    pub model: String,
+    #[serde(rename = "um")]
+    pub upstream_model: String,
+    #[serde(rename = "s")]
+    pub status: u16,
+    #[serde(rename = "a")]
+    pub attempts: u32,
+    #[serde(rename = "st")]
+    pub stream: bool,
+    #[serde(rename = "tr")]
+    pub translated: bool,
+    #[serde(rename = "d")]
+    pub duration_us: i64,
+    #[serde(rename = "tt")]
+    pub ttft_us: Option<i64>,
+    /// The four parts of the input are disjoint.
+    #[serde(rename = "u")]
+    pub uncached: i64,
+    #[serde(rename = "cr")]
+    pub cache_read: i64,
+    #[serde(rename = "w5")]
+    pub cache_write_5m: i64,
+    #[serde(rename = "w1")]
+    pub cache_write_1h: i64,
+    /// With reasoning in it.
+    #[serde(rename = "o")]
+    pub output: i64,
+    #[serde(rename = "r")]
+    pub reasoning: i64,
+    #[serde(rename = "ii")]
+    pub image_input: i64,
+    #[serde(rename = "ai")]
+    pub audio_input: i64,
+    #[serde(rename = "io")]
+    pub image_output: i64,
+    #[serde(rename = "ao")]
+    pub audio_output: i64,
+    #[serde(rename = "e")]
+    pub estimated: bool,
+    /// Picodollars. `None`: the price is not known.
+    #[serde(rename = "p")]
+    pub cost_pico: Option<i64>,
+    #[serde(rename = "ti")]
+    pub tier: String,
+    /// The gateway's word, or empty.
+    #[serde(rename = "er")]
+    pub error: String,
+    #[serde(rename = "cl")]
+    pub client: String,
+}
+
+impl Store {
+    /// Writes a batch, and what it adds to the sums, in one transaction. `false`: the batch of this id is there
+    /// already, and nothing is changed. Ids are remembered for a week.
+    pub async fn usage_write(
+        &self,
+        batch: String,
+        rows: Vec<UsageRow>,
+    ) -> Result<bool, StoreError> {
+        self.call(move |inner| async move { write(&inner, batch, rows).await })
+            .await
+    }
+}
+
+async fn write(inner: &Inner, batch: String, mut rows: Vec<UsageRow>) -> Result<bool, StoreError> {
+    for row in &mut rows {
+        row.bound();
+    }
+    let (hours, spent) = fold(&rows);
+    let mut work = inner.engine.begin().await?;
+    let new = work
+        .run(
+            "INSERT INTO batches (id, at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+            args![batch, now()],
+        )
+        .await?;
+    if new == 0 {
+        return Ok(false);
+    }
+    insert(
+        &mut work,
+        &REQUESTS,
+        rows.into_iter().map(UsageRow::columns),
+    )
+    .await?;
+    // In the order of their keys: two gateways that write at once take their locks in one order.
+    let hours = hours.into_iter().map(|(of, sums)| sums.columns(of));
+    insert(&mut work, &HOURS, hours).await?;
+    let spent = spent
+        .into_iter()
+        .map(|(key, (high, low))| args![key, high, low]);
+    insert(&mut work, &SPENT, spent).await?;
+    work.commit().await?;
+    Ok(true)
+}
+
+/// The statements that insert 1, 2, 4, … 128 rows of a table: few are kept prepared, and none has more arguments than
+/// SQLite takes (32 766).
+struct Inserts([String; 8]);
+
+impl Inserts {
+    fn new(table: &str, columns: &str, then: &str) -> Self {
+        let count = columns.split(", ").count();
+        Self(std::array::from_fn(|power| {
+            let marks = placeholders(1 << power, count);
+            format!("INSERT INTO {table} ({columns}) VALUES {marks} {then}")
+        }))
+    }
+}
+
+async fn insert(
+    work: &mut Work,
+    inserts: &'static Inserts,
+    mut rows: impl ExactSizeIterator<Item = Vec<Arg>> + Send,
+) -> Result<(), StoreError> {
+    let mut left = rows.len();
+    while left > 0 {
+        let power = (left.ilog2() as usize).min(inserts.0.len() - 1);
+        let args: Vec<Arg> = rows.by_ref().take(1 << power).flatten().collect();
+        let sql: &'static str = &inserts.0[power];
+        work.run(sql, args).await?;
+        left -= 1 << power;
+    }
+    Ok(())
+}
+
+macro_rules! request_columns {
+    () => {
+        "at, request_id, is_final, key_id, key_name, group_name, channel, surface, endpoint, model, upstream_model, status, attempts, stream, translated, duration_us, ttft_us, uncached, cache_read, cache_write_5m, cache_write_1h, output, reasoning, image_input, audio_input, image_output, audio_output, estimated, cost, tier, error, client"
+    };
+}
+pub(super) use request_columns;
+
+static REQUESTS: LazyLock<Inserts> =
+    LazyLock::new(|| Inserts::new("requests", request_columns!(), ""));
+
+static HOURS: LazyLock<Inserts> = LazyLock::new(|| {
+    let sums = "requests, errors, input, cache_read, cache_write, output, reasoning, estimated, priced, unpriced, cost_high, cost_low";
+    let of = "hour, key_id, key_name, group_name, channel, model";
+    let add = adding("hours", sums);
+    Inserts::new(
+        "hours",
+        &format!("{of}, {sums}"),
+        &format!("ON CONFLICT ({of}) DO UPDATE SET {add}"),
+    )
+});
+
+static SPENT: LazyLock<Inserts> = LazyLock::new(|| {
+    let add = adding("spent", "cost_high, cost_low");
+    Inserts::new(
+        "spent",
+        "key_id, cost_high, cost_low",
+        &format!("ON CONFLICT (key_id) DO UPDATE SET {add}"),
+    )
+});
+
+fn adding(table: &str, columns: &str) -> String {
+    let add = |column: &str| format!("{column} = {table}.{column} + excluded.{column}");
+    columns.split(", ").map(add).collect::<Vec<_>>().join(", ")
+}
+
+/// What an hour's sums are of: hour, id and name of the key, group, channel, model.
+type Of = (i64, String, String, String, String, String);
+
+#[derive(Default)]
+struct Sums {
+    requests: i64,
+    errors: i64,
+    input: i64,
+    cache_read: i64,
+    cache_write: i64,
+    output: i64,
+    reasoning: i64,
+    estimated: i64,
+    priced: i64,
+    unpriced: i64,
+    cost_high: i64,
+    cost_low: i64,
+}
+
+impl Sums {
+    fn columns(self, (hour, key_id, key, group, channel, model): Of) -> Vec<Arg> {
+        args![
+            hour,
+            key_id,
+            key,
+            group,
+            channel,
+            model,
+            self.requests,
+            self.errors,
+            self.input,
+            self.cache_read,
+            self.cache_write,
+            self.output,
+            self.reasoning,
+            self.estimated,
+            self.priced,
+            self.unpriced,
+            self.cost_high,
+            self.cost_low,
+        ]
+    }
+
+    fn add(&mut self, row: &UsageRow) {
+        self.requests += i64::from(row.is_final);
+        self.errors += i64::from(row.is_final && row.status >= 400);
+        self.input += row.input();
+        self.cache_read += row.cache_read;
+        self.cache_write += row.cache_write_5m + row.cache_write_1h;
+        self.output += row.output;
+        self.reasoning += row.reasoning;
+        self.estimated += i64::from(row.estimated);
+        let used = row.input() + row.output > 0;
+        let cost = row.cost_pico;
+        self.priced += i64::from(cost.is_some_and(|cost| used || cost > 0));
+        self.unpriced += i64::from(used && cost.is_none());
+        self.cost_high += cost.unwrap_or(0) / COST_PART;
+        self.cost_low += cost.unwrap_or(0) % COST_PART;
+    }
+}
+
+/// The sums of a batch, an hour and all else that reports tell apart; and what each key has spent in it.
+fn fold(rows: &[UsageRow]) -> (BTreeMap<Of, Sums>, BTreeMap<String, (i64, i64)>) {
+    let (mut hours, mut spent) = (BTreeMap::<Of, Sums>::new(), BTreeMap::new());
+    for row in rows {
+        let of = (
+            row.at / HOUR_MS,
+            row.key_id.clone(),
+            row.key.clone(),
+            row.group.clone(),
+            row.channel.clone(),
+            row.model.clone(),
+        );
+        hours.entry(of).or_default().add(row);
+        if let Some(cost) = row.cost_pico.filter(|cost| *cost > 0)
+            && !row.key_id.is_empty()
+        {
+            let (high, low) = spent.entry(row.key_id.clone()).or_insert((0, 0));
+            *high += cost / COST_PART;
+            *low += cost % COST_PART;
+        }
+    }
+    (hours, spent)
+}
+
+impl UsageRow {
+    pub(super) fn input(&self) -> i64 {
+        self.uncached + self.cache_read + self.cache_write_5m + self.cache_write_1h
+    }
+
+    /// Brings all into the bounds that sums and databases can hold: no provider's number makes a batch unwritable.
+    fn bound(&mut self) {
+        for count in [
+            &mut self.uncached,
+            &mut self.cache_read,
+            &mut self.cache_write_5m,
+            &mut self.cache_write_1h,
+            &mut self.output,
+            &mut self.reasoning,
+            &mut self.image_input,
+            &mut self.audio_input,
+            &mut self.image_output,
+            &mut self.audio_output,
+        ] {
+            *count = (*count).clamp(0, MAX_COUNT);
+        }
+        self.at = self.at.max(0);
+        self.cost_pico = self.cost_pico.map(|cost| cost.max(0));
+        for name in [
+            &mut self.request_id,
+            &mut self.key_id,
+            &mut self.key,
+            &mut self.group,
+            &mut self.channel,
+            &mut self.model,
+        ] {
+            // Before the sums are made: two names that become one are one.
+            *name = text(std::mem::take(name));
+        }
+    }
+
+    /// In the order of [`request_columns`].
+    fn columns(self) -> Vec<Arg> {
+        args![
+            self.at,
+            self.request_id,
+            self.is_final,
+            self.key_id,
+            self.key,
+            self.group,
+            self.channel,
+            self.surface,
+            self.endpoint,
+            self.model,
+            self.upstream_model,
+            i64::from(self.status),
+            i64::from(self.attempts),
+            self.stream,
+            self.translated,
+            self.duration_us,
+            self.ttft_us,
+            self.uncached,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.output,
+            self.reasoning,
+            self.image_input,
+            self.audio_input,
+            self.image_output,
+            self.audio_output,
+            self.estimated,
+            self.cost_pico,
+            self.tier,
+            self.error,
+            self.client,
+        ]
+    }
+
+    /// From the columns that follow `from`.
+    pub(super) fn read(row: &Row, from: usize) -> Result<Self, StoreError> {
+        let int = |at: usize| row.int(from + at);
+        let (flag, text) = (
+            |at: usize| row.flag(from + at),
+            |at: usize| row.text(from + at),
+        );
+        Ok(Self {
+            at: int(0)?,
+            request_id: text(1)?,
+            is_final: flag(2)?,
+            key_id: text(3)?,
+            key: text(4)?,
+            group: text(5)?,
+            channel: text(6)?,
+            surface: text(7)?,
+            endpoint: text(8)?,
+            model: text(9)?,
+            upstream_model: text(10)?,
+            status: u16::try_from(int(11)?).unwrap_or(u16::MAX),
+            attempts: u32::try_from(int(12)?).unwrap_or(u32::MAX),
+            stream: flag(13)?,
+            translated: flag(14)?,
+            duration_us: int(15)?,
+            ttft_us: row.opt_int(from + 16)?,
+            uncached: int(17)?,
+            cache_read: int(18)?,
+            cache_write_5m: int(19)?,
+            cache_write_1h: int(20)?,
+            output: int(21)?,
+            reasoning: int(22)?,
+            image_input: int(23)?,
+            audio_input: int(24)?,
+            image_output: int(25)?,
+            audio_output: int(26)?,
+            estimated: flag(27)?,
+            cost_pico: row.opt_int(from + 28)?,
+            tier: text(29)?,
+            error: text(30)?,
+            client: text(31)?,
+        })
+    }
+}
