@@ -16,7 +16,7 @@ use pingora::services::listening::Service;
 use super::Failed;
 use crate::admin::Admin;
 use crate::config::{self, Config};
-use crate::meter::{self, metrics};
+use crate::meter::{self, Ledger, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
 use crate::store::{Settings, Store};
@@ -96,7 +96,13 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     let keeper = Arc::new(Keeper::new(open_store(&config.store)?));
     let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
 
-    let front = Front::new(&server.configuration, world.clone(), keeper.clone());
+    let ledger = Ledger::open(keeper.store.clone(), None, 0).map_err(Failed::Start)?;
+    let front = Front::new(
+        &server.configuration,
+        world.clone(),
+        keeper.clone(),
+        ledger.clone(),
+    );
     let mut front = Service::new("gateway".to_owned(), front);
     for address in &config.server.listen {
         front.add_tcp(&address.to_string());
@@ -124,6 +130,7 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Upkeep {
             world,
             keeper,
+            ledger,
             file: run.file,
         },
     );
@@ -160,6 +167,7 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
 struct Upkeep {
     world: Arc<ArcSwap<World>>,
     keeper: Arc<Keeper>,
+    ledger: Arc<Ledger>,
     file: Option<PathBuf>,
 }
 
@@ -169,6 +177,8 @@ impl BackgroundService for Upkeep {
         watch_channels(&self.world.load());
         let keeper = self.keeper.clone();
         tokio::spawn(async move { keeper.keep().await });
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move { ledger.run().await });
         let store = self.keeper.store.clone();
         tokio::spawn(async move { store.keep().await });
         let mut reloads =
@@ -185,7 +195,7 @@ impl BackgroundService for Upkeep {
                 _ = hangup => self.reload(),
             }
         }
-        drain(&self.keeper).await;
+        drain(&self.keeper, &self.ledger).await;
     }
 }
 
@@ -229,7 +239,7 @@ fn watch_channels(world: &World) {
 
 /// Waits for the requests under way, as long as Pingora's grace lasts, and ends the process as soon as
 /// there is none: Pingora itself would sleep its grace out.
-async fn drain(keeper: &Keeper) {
+async fn drain(keeper: &Keeper, ledger: &Ledger) {
     let mut quiet = 0;
     // Twice in a row, for a request may be between two states.
     while quiet < 2 {
@@ -240,6 +250,7 @@ async fn drain(keeper: &Keeper) {
             0
         };
     }
+    ledger.close().await;
     meter::flush_log();
     std::process::exit(0);
 }

@@ -2,9 +2,12 @@
 
 use once_cell::sync::OnceCell;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, register_histogram_vec,
-    register_int_counter_vec, register_int_gauge_vec,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge,
+    register_int_gauge_vec,
 };
+
+use super::costs::Costs;
 
 /// 100 µs to 10 min.
 const SECONDS: [f64; 20] = [
@@ -23,6 +26,7 @@ const TOKENS_PER_SECOND: [f64; 12] = [
 pub struct Metrics {
     pub requests: IntCounterVec,
     pub tokens: IntCounterVec,
+    pub costs: Costs,
     pub duration: HistogramVec,
     pub first_token: HistogramVec,
     pub output_rate: HistogramVec,
@@ -34,6 +38,8 @@ pub struct Metrics {
     pub tap_failures: IntCounterVec,
     pub store_failures: IntCounterVec,
     pub dropped_parameters: IntCounterVec,
+    pub usage_write_failures: IntCounter,
+    pub usage_queue: IntGauge,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
 }
@@ -79,6 +85,11 @@ impl Metrics {
                 "torouter_tokens_total",
                 "Tokens: input counts all input, of which cache_read and cache_write; output counts all output, of which reasoning.",
                 &["key", "group", "channel", "model", "type"],
+            )?,
+            costs: Costs::register(
+                "torouter_cost_usd_total",
+                "What requests cost, in US dollars; where a price is not known, nothing.",
+                &["key", "group", "channel", "model"],
             )?,
             duration: histogram(
                 "torouter_request_duration_seconds",
@@ -139,6 +150,14 @@ impl Metrics {
                 "torouter_dropped_parameters_total",
                 "Parameters that a translation left out, because the platform has nothing like them.",
                 &["surface", "platform", "parameter"],
+            )?,
+            usage_write_failures: register_int_counter!(
+                "torouter_usage_write_failures_total",
+                "Rows of usage that were lost or put aside.",
+            )?,
+            usage_queue: register_int_gauge!(
+                "torouter_usage_queue_length",
+                "Rows of usage that are not in the store yet.",
             )?,
             config_reloads: counter(
                 "torouter_config_reloads_total",

@@ -195,7 +195,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use crate::gate::Credentials;
-    use crate::meter::metrics;
+    use crate::meter::{Ledger, metrics};
     use crate::proxy::Front;
     use crate::world::World;
 
@@ -232,6 +232,7 @@ mod tests {
                 &Arc::new(ServerConf::default()),
                 world.clone(),
                 Arc::new(Keeper::new(store())),
+                Ledger::open(store(), None, 0).expect("a ledger"),
             );
             Self { front, world, key }
         }
