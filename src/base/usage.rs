@@ -54,7 +54,66 @@ impl Usage {
         self.cache_write_5m + self.cache_write_1h
     }
 
+    /// With no part larger than its whole. Images and audio that are more than what was not cached were cached.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        self.image_input = self.image_input.min(self.input());
+        self.audio_input = self.audio_input.min(self.input() - self.image_input);
+        self.image_output = self.image_output.min(self.output);
+        self.audio_output = self.audio_output.min(self.output - self.image_output);
+        self.reasoning = self.reasoning.min(self.output);
+        self.cached_image = self.cached_image.min(self.image_input).min(self.cache_read);
+        let rest = self.cache_read - self.cached_image;
+        self.cached_audio = self.cached_audio.min(self.audio_input).min(rest);
+        let image = self.image_input - self.cached_image;
+        let audio = self.audio_input - self.cached_audio;
+        let over = (image + audio).saturating_sub(self.uncached + self.cache_write());
+        self.cached_image += over.min(image);
+        self.cached_audio += over - over.min(image);
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_is_larger_than_its_whole() {
+        let usage = Usage {
+            uncached: 10,
+            cache_read: 20,
+            output: 5,
+            reasoning: 9,
+            image_input: 100,
+            audio_input: 7,
+            image_output: 3,
+            audio_output: 3,
+            cached_audio: 50,
+            ..Usage::default()
+        };
+        let bounded = usage.bounded();
+        assert_eq!((bounded.image_input, bounded.audio_input), (30, 0));
+        assert_eq!((bounded.image_output, bounded.audio_output), (3, 2));
+        assert_eq!((bounded.cached_image, bounded.cached_audio), (20, 0));
+        assert_eq!(bounded.reasoning, 5);
+        assert_eq!(bounded.bounded(), bounded);
+    }
+
+    #[test]
+    fn media_that_was_not_all_new_was_cached() {
+        let usage = Usage {
+            uncached: 10,
+            cache_read: 20,
+            image_input: 8,
+            audio_input: 12,
+            ..Usage::default()
+        };
+        let bounded = usage.bounded();
+        assert_eq!((bounded.cached_image, bounded.cached_audio), (8, 2));
     }
 }

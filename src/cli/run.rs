@@ -17,7 +17,7 @@ use crate::admin::Admin;
 use crate::config::{self, Config};
 use crate::gate::Book;
 use crate::gate::limits::{Clock, Limiter};
-use crate::meter::{self, metrics};
+use crate::meter::{self, Ledger, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
 use crate::store::{Settings, Store};
@@ -104,7 +104,13 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     read_first(&keys)?;
     let world = keys.world.clone();
 
-    let front = Front::new(&server.configuration, world.clone(), keeper.clone());
+    let ledger = Ledger::open(keeper.store.clone(), None, 0).map_err(Failed::Start)?;
+    let front = Front::new(
+        &server.configuration,
+        world.clone(),
+        keeper.clone(),
+        ledger.clone(),
+    );
     let mut front = Service::new("gateway".to_owned(), front);
     for address in &config.server.listen {
         front.add_tcp(&address.to_string());
@@ -132,6 +138,7 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Upkeep {
             keys,
             keeper,
+            ledger,
             file: run.file,
         },
     );
@@ -186,6 +193,7 @@ fn read_first(keys: &Keys) -> Result<(), Failed> {
 struct Upkeep {
     keys: Keys,
     keeper: Arc<Keeper>,
+    ledger: Arc<Ledger>,
     file: Option<PathBuf>,
 }
 
@@ -197,6 +205,8 @@ impl BackgroundService for Upkeep {
         tokio::spawn(async move { keys.keep().await });
         let keeper = self.keeper.clone();
         tokio::spawn(async move { keeper.keep().await });
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move { ledger.run().await });
         let store = self.keeper.store.clone();
         tokio::spawn(async move { store.keep().await });
         let mut reloads =
@@ -213,7 +223,7 @@ impl BackgroundService for Upkeep {
                 _ = hangup => self.reload(),
             }
         }
-        drain(&self.keeper).await;
+        drain(&self.keeper, &self.ledger).await;
     }
 }
 
@@ -262,7 +272,7 @@ fn watch_channels(world: &World) {
 
 /// Waits for the requests under way, as long as Pingora's grace lasts, and ends the process as soon as
 /// there is none: Pingora itself would sleep its grace out.
-async fn drain(keeper: &Keeper) {
+async fn drain(keeper: &Keeper, ledger: &Ledger) {
     let mut quiet = 0;
     // Twice in a row, for a request may be between two states.
     while quiet < 2 {
@@ -273,6 +283,7 @@ async fn drain(keeper: &Keeper) {
             0
         };
     }
+    ledger.close().await;
     meter::flush_log();
     std::process::exit(0);
 }

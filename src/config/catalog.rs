@@ -67,9 +67,19 @@ impl Model {
     /// The length of the whole input chooses the prices of all tokens. Reasoning is output. What has no price of its
     /// own is billed as the provider would: cached input and 5 minutes' writes as input, images and audio as text. A
     /// write for an hour without a price is not known. A tier without prices of its own costs the standard prices,
-    /// since providers ignore a tier that they do not offer.
+    /// since providers ignore a tier that they do not offer. The output of a model that only draws or only speaks is that,
+    /// where the usage does not say.
     pub fn cost(&self, usage: &Usage, tier: Tier) -> Option<Usd> {
-        self.prices.cost(usage, tier)
+        if usage.image_output + usage.audio_output > 0 {
+            return self.prices.cost(usage, tier);
+        }
+        let mut usage = *usage;
+        match self.output[..] {
+            [Modality::Image] => usage.image_output = usage.output,
+            [Modality::Audio] => usage.audio_output = usage.output,
+            _ => {}
+        }
+        self.prices.cost(&usage, tier)
     }
 
     /// The most that so much input and output can cost: every token at the dearest price that it could be billed at,

@@ -3,6 +3,7 @@
 
 pub mod answering;
 pub mod anthropic;
+pub mod bill;
 pub mod embeddings;
 pub mod endpoint;
 pub mod gemini;

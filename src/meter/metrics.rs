@@ -2,9 +2,12 @@
 
 use once_cell::sync::OnceCell;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, register_histogram_vec,
-    register_int_counter_vec, register_int_gauge_vec,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    register_histogram_vec, register_int_counter, register_int_counter_vec, register_int_gauge,
+    register_int_gauge_vec,
 };
+
+use super::costs::Costs;
 
 /// 100 µs to 10 min.
 const SECONDS: [f64; 20] = [
@@ -23,6 +26,7 @@ const TOKENS_PER_SECOND: [f64; 12] = [
 pub struct Metrics {
     pub requests: IntCounterVec,
     pub tokens: IntCounterVec,
+    pub costs: Costs,
     pub duration: HistogramVec,
     pub first_token: HistogramVec,
     pub output_rate: HistogramVec,
@@ -35,6 +39,8 @@ pub struct Metrics {
     pub store_failures: IntCounterVec,
     pub dropped_parameters: IntCounterVec,
     pub limit_rejections: IntCounterVec,
+    pub usage_write_failures: IntCounter,
+    pub usage_queue: IntGauge,
     pub config_reloads: IntCounterVec,
     build_info: IntGaugeVec,
 }
@@ -80,6 +86,11 @@ impl Metrics {
                 "torouter_tokens_total",
                 "Tokens: input counts all input, of which cache_read and cache_write; output counts all output, of which reasoning.",
                 &["key", "group", "channel", "model", "type"],
+            )?,
+            costs: Costs::register(
+                "torouter_cost_usd_total",
+                "What requests cost, in US dollars; where a price is not known, nothing.",
+                &["key", "group", "channel", "model"],
             )?,
             duration: histogram(
                 "torouter_request_duration_seconds",
@@ -145,6 +156,14 @@ impl Metrics {
                 "torouter_limit_rejections_total",
                 "Requests that a limit of their key refused.",
                 &["key", "limit"],
+            )?,
+            usage_write_failures: register_int_counter!(
+                "torouter_usage_write_failures_total",
+                "Rows of usage that were lost or put aside.",
+            )?,
+            usage_queue: register_int_gauge!(
+                "torouter_usage_queue_length",
+                "Rows of usage that are not in the store yet.",
             )?,
             config_reloads: counter(
                 "torouter_config_reloads_total",

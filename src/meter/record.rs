@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
+use super::costs::Cost;
+use super::ledger::Ledger;
 use super::log;
 use super::metrics::metrics;
-use crate::base::Usage;
+use crate::base::{Tier, Usage, Usd, clock};
 use crate::dialect::{Operation, Surface};
+use crate::store::UsageRow;
 
 /// A request that has ended.
 pub struct Record<'a> {
     pub request_id: &'a str,
+    /// Empty: nobody was let in.
+    pub key_id: &'a str,
     pub series: SeriesKey<'a>,
     /// Ids of the key and the channel in this config, to find their series by; `u32::MAX`: none.
     pub ids: (u32, u32),
@@ -29,6 +34,9 @@ pub struct Record<'a> {
     pub output_time: Option<Duration>,
     pub usage: Usage,
     pub estimated: bool,
+    /// `None`: the price is not known.
+    pub cost: Option<Usd>,
+    pub tier: Tier,
     pub method: &'a str,
     pub path: &'a str,
     pub client: Option<std::net::IpAddr>,
@@ -62,6 +70,7 @@ struct Series {
     overhead: [Histogram; 2],
     /// Made when first needed: a series that stays at 0 would say something that is not so.
     tokens: [OnceCell<IntCounter>; TOKEN_TYPES.len()],
+    cost: OnceCell<Cost>,
     first_token: OnceCell<Histogram>,
     output_rate: OnceCell<Histogram>,
 }
@@ -91,6 +100,7 @@ impl Series {
             overhead: ["false", "true"]
                 .map(|translated| m.overhead.with_label_values(&[surface, translated])),
             tokens: Default::default(),
+            cost: OnceCell::new(),
             first_token: OnceCell::new(),
             output_rate: OnceCell::new(),
         }
@@ -122,15 +132,8 @@ impl Series {
     }
 
     fn count_tokens(&self, record: &Record<'_>) {
-        let (usage, labels) = (&record.usage, &record.series);
-        let amounts = [
-            usage.input(),
-            usage.output,
-            usage.cache_read,
-            usage.cache_write(),
-            usage.reasoning,
-        ];
-        for ((counter, amount), kind) in self.tokens.iter().zip(amounts).zip(TOKEN_TYPES) {
+        let labels = &record.series;
+        for ((counter, amount), kind) in self.tokens.iter().zip(record.amounts()).zip(TOKEN_TYPES) {
             if amount > 0 {
                 let names = [labels.key, labels.group, labels.channel, labels.model, kind];
                 counter
@@ -138,6 +141,16 @@ impl Series {
                     .inc_by(amount);
             }
         }
+        if let Some(cost) = record.cost_of_use() {
+            self.cost.get_or_init(|| labels.cost()).add(cost);
+        }
+    }
+}
+
+impl SeriesKey<'_> {
+    fn cost(&self) -> Cost {
+        let names = [self.key, self.group, self.channel, self.model];
+        metrics().costs.of(names)
     }
 }
 
@@ -207,10 +220,105 @@ fn series(labels: &SeriesKey<'_>, ids: (u32, u32)) -> Rc<Series> {
     })
 }
 
+/// How a record counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempted {
+    /// A request that has ended.
+    Request,
+    /// An attempt of it that failed, while the request goes on: what it used, and nothing else.
+    InVain,
+    /// The gateway itself makes the answer by another request, which counts: only its line is written.
+    Elsewhere,
+}
+
 impl Record<'_> {
-    /// Counts the request and writes its line.
-    pub fn settle(&self) {
-        series(&self.series, self.ids).count(self);
-        log::write(self);
+    /// Counts the request, writes its row and its line.
+    pub fn settle(&self, how: Attempted, ledger: &Ledger) {
+        match how {
+            Attempted::Request => {
+                series(&self.series, self.ids).count(self);
+                log::write(self);
+            }
+            Attempted::InVain => self.count_in_vain(),
+            Attempted::Elsewhere => return log::write(self),
+        }
+        // Whom nobody knows must not fill the store.
+        if !self.key_id.is_empty() {
+            ledger.push(self.row(how == Attempted::Request));
+        }
     }
+
+    /// Of each of [`TOKEN_TYPES`].
+    fn amounts(&self) -> [u64; TOKEN_TYPES.len()] {
+        let usage = &self.usage;
+        [
+            usage.input(),
+            usage.output,
+            usage.cache_read,
+            usage.cache_write(),
+            usage.reasoning,
+        ]
+    }
+
+    /// Where nothing was used there is no sample.
+    fn cost_of_use(&self) -> Option<Usd> {
+        self.cost.filter(|_| !self.usage.is_empty())
+    }
+
+    /// Without the series of requests, which would show that there were none. It is rare: no handle is kept.
+    fn count_in_vain(&self) {
+        let labels = &self.series;
+        for (amount, kind) in self.amounts().into_iter().zip(TOKEN_TYPES) {
+            if amount > 0 {
+                let names = [labels.key, labels.group, labels.channel, labels.model, kind];
+                metrics().tokens.with_label_values(&names).inc_by(amount);
+            }
+        }
+        if let Some(cost) = self.cost_of_use() {
+            labels.cost().add(cost);
+        }
+    }
+
+    fn row(&self, is_final: bool) -> UsageRow {
+        let (labels, usage) = (&self.series, &self.usage);
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        UsageRow {
+            at: clock::unix_ms().cast_signed(),
+            request_id: self.request_id.to_owned(),
+            is_final,
+            key_id: self.key_id.to_owned(),
+            key: labels.key.to_owned(),
+            group: labels.group.to_owned(),
+            channel: labels.channel.to_owned(),
+            surface: labels.surface.name().to_owned(),
+            endpoint: labels.operation.map_or("none", Operation::name).to_owned(),
+            model: labels.model.to_owned(),
+            upstream_model: self.upstream_model.to_owned(),
+            status: labels.status,
+            attempts: self.attempts,
+            stream: labels.stream,
+            translated: self.translated,
+            duration_us: micros(self.duration),
+            ttft_us: self.first_token.map(micros),
+            uncached: tokens(usage.uncached),
+            cache_read: tokens(usage.cache_read),
+            cache_write_5m: tokens(usage.cache_write_5m),
+            cache_write_1h: tokens(usage.cache_write_1h),
+            output: tokens(usage.output),
+            reasoning: tokens(usage.reasoning),
+            image_input: tokens(usage.image_input),
+            audio_input: tokens(usage.audio_input),
+            image_output: tokens(usage.image_output),
+            audio_output: tokens(usage.audio_output),
+            estimated: self.estimated,
+            cost_pico: self.cost.map(Usd::pico_i64),
+            tier: self.tier.name().to_owned(),
+            error: self.error.unwrap_or_default().to_owned(),
+            client: self.client.map(|ip| ip.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,9 @@
-//! A read-only look at what passes: usage where it is stated, text where it must be estimated.
+//! A read-only look at what passes: usage and its bill where they are stated, text where it must be estimated.
 
-use crate::base::Usage;
+use crate::base::{Tier, Usage, Usd};
 use crate::dialect::Dialect;
-use crate::wire::watch::Watch;
+use crate::dialect::bill::Bill;
+use crate::wire::watch::{Found, Watch};
 
 /// About how many bytes of text a token is, where a provider states no usage.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -15,6 +16,7 @@ pub struct Tap {
     usage: Usage,
     /// How often totals have been stated.
     stated: u32,
+    bill: Bill,
 }
 
 impl Tap {
@@ -25,14 +27,32 @@ impl Tap {
             watch: Watch::new(events),
             usage: Usage::default(),
             stated: 0,
+            bill: Bill::default(),
         }
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
         let (dialect, usage, stated) = (self.dialect, &mut self.usage, &mut self.stated);
-        self.watch.feed(bytes, dialect.watch_spec(), |object| {
-            *stated += u32::from(dialect.read_usage(object, usage));
-        });
+        let bill = &mut self.bill;
+        self.watch
+            .feed(bytes, dialect.watch_spec(), |found| match found {
+                Found::Object(object) => {
+                    *stated += u32::from(dialect.read_usage(object, usage));
+                    bill.read(dialect, object);
+                }
+                Found::Word(word) => bill.read_tier(word),
+            });
+    }
+
+    /// The tier by which the provider says that it bills. What the request asked for is no promise.
+    pub fn tier(&self) -> Tier {
+        self.bill.tier.unwrap_or_default()
+    }
+
+    /// What the provider says that it has charged, in USD where it is one that does
+    /// ([`Platform::states_cost`](crate::platform::Platform)).
+    pub fn stated_cost(&self) -> Option<Usd> {
+        self.bill.cost()
     }
 
     /// The usage of an answer that has ended: as stated, else estimated from its text, which the flag tells.
@@ -80,6 +100,35 @@ mod tests {
         tap.feed(b"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"twelve bytes\"}}\n\n");
         let (usage, estimated) = tap.finish(false, 100);
         assert_eq!((usage.input(), usage.output, estimated), (9, 3, true));
+    }
+
+    #[test]
+    fn the_bill_is_the_providers_word_and_not_the_clients() {
+        let chat = |body: &str, events| {
+            let mut tap = Tap::new(Dialect::OpenAiChat, events);
+            tap.feed(body.as_bytes());
+            (tap.tier(), tap.stated_cost().map(|usd| usd.to_string()))
+        };
+        let flex = "{\"usage\":{\"prompt_tokens\":1,\"cost\":0.5},\"service_tier\":\"flex\"}";
+        assert_eq!(chat(flex, false), (Tier::Flex, Some("0.5".to_owned())));
+        let chunk = format!("data: {flex}\n\ndata: [DONE]\n\n");
+        assert_eq!(chat(&chunk, true).0, Tier::Flex);
+        assert_eq!(chat("{\"usage\":{}}", false), (Tier::Standard, None));
+        let mut tap = Tap::new(Dialect::OpenAiResponses, true);
+        tap.feed(
+            b"data: {\"type\":\"response.created\",\"response\":{\"service_tier\":\"auto\"}}\n\n",
+        );
+        assert_eq!(tap.tier(), Tier::Standard);
+        tap.feed(b"data: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"metadata\":{\"service_tier\":\"flex\"}}}\n\n");
+        assert_eq!(tap.tier(), Tier::Priority);
+        let mut tap = Tap::new(Dialect::OpenAiResponses, false);
+        tap.feed(b"{\"service_tier\":\"default\",\"metadata\":{\"service_tier\":\"flex\"}}");
+        assert_eq!(tap.tier(), Tier::Standard);
+        let mut tap = Tap::new(Dialect::Gemini, true);
+        tap.feed(
+            b"data: {\"usageMetadata\":{\"promptTokenCount\":1,\"serviceTier\":\"flex\"}}\n\n",
+        );
+        assert_eq!(tap.tier(), Tier::Flex);
     }
 
     #[test]

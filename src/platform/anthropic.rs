@@ -17,6 +17,7 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &[],
     private_headers: &["anthropic-organization-id", "anthropic-ratelimit-"],
     asks_usage: false,
+    states_cost: false,
     serves,
     reason,
     keeps_responses: false,

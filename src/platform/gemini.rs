@@ -17,6 +17,7 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &["x-goog-user-project"],
     private_headers: &["x-goog-", "x-gemini-service-"],
     asks_usage: false,
+    states_cost: false,
     serves,
     reason,
     keeps_responses: false,

@@ -36,6 +36,8 @@ pub struct Platform {
     pub private_headers: &'static [&'static str],
     /// Does a streamed chat state its usage only when asked?
     pub asks_usage: bool,
+    /// Does the `cost` in its usage say what it has charged, in USD?
+    pub states_cost: bool,
     /// The operations that it serves in their own dialect.
     pub serves: fn(Operation) -> bool,
     /// The edits that turn its models' reasoning on.

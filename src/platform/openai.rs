@@ -17,6 +17,7 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &["openai-organization", "openai-project"],
     private_headers: &["openai-organization", "openai-project", "x-ratelimit-"],
     asks_usage: true,
+    states_cost: false,
     serves: is_openai_operation,
     reason,
     keeps_responses: true,

@@ -55,6 +55,7 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &["openai-organization", "openai-project"],
     private_headers: &["openai-organization", "openai-project", "x-ratelimit-"],
     asks_usage: true,
+    states_cost: false,
     serves,
     reason: openai::reason,
     keeps_responses: false,

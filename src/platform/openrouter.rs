@@ -17,6 +17,7 @@ pub static PLATFORM: Platform = Platform {
     account_headers: &["openai-organization", "openai-project"],
     private_headers: &["x-ratelimit-"],
     asks_usage: false,
+    states_cost: true,
     serves,
     reason,
     keeps_responses: false,

@@ -14,12 +14,12 @@ use super::keeper::Keeper;
 use super::kept::{self, State};
 use super::latch::Latch;
 use super::stored;
-use crate::base::{Fault, Outcome};
+use crate::base::{Fault, Outcome, Tier, Usage, Usd};
 use crate::chat::Loss;
 use crate::dialect::{Expect, Operation, Peek, Surface, translate};
 use crate::gate::Key;
 use crate::gate::limits::{Reservation, Standing};
-use crate::meter::{Record, SeriesKey, in_flight, metrics};
+use crate::meter::{Attempted, Ledger, Record, SeriesKey, in_flight, metrics};
 use crate::route::Plan;
 use crate::world::World;
 
@@ -101,10 +101,13 @@ pub struct Exchange {
     under_way: Option<IntGauge>,
     /// What it was let in with under the key's limits.
     pub reservation: Option<Reservation>,
-    /// Where the key stood then.
+    /// Tokens and money that have been used of it; `None`: some price is not known.
+    charged: (u64, Option<Usd>),
+    /// Where the key stood when it was let in.
     pub standing: Option<Box<Standing>>,
     pub latch: Option<Arc<Latch>>,
     pub keeper: Arc<Keeper>,
+    ledger: Arc<Ledger>,
     /// What a turn of the Responses API has to do with what is kept.
     pub state: Option<Box<State>>,
     /// The gateway asks itself.
@@ -129,11 +132,13 @@ pub struct Exchange {
     /// The gateway's word for what went wrong.
     pub error: Option<&'static str>,
     pub client_left: bool,
+    /// A job makes the answer, by a request of its own, which counts.
+    pub is_jobs: bool,
     settled: bool,
 }
 
 impl Exchange {
-    pub fn new(world: Arc<World>, keeper: Arc<Keeper>) -> Box<Self> {
+    pub fn new(world: Arc<World>, keeper: Arc<Keeper>, ledger: Arc<Ledger>) -> Box<Self> {
         UNDER_WAY.fetch_add(1, Relaxed);
         Box::new(Self {
             world,
@@ -147,9 +152,11 @@ impl Exchange {
             key: None,
             under_way: None,
             reservation: None,
+            charged: (0, Some(Usd::ZERO)),
             standing: None,
             latch: None,
             keeper,
+            ledger,
             state: None,
             inner: None,
             asked: None,
@@ -165,6 +172,7 @@ impl Exchange {
             status: 0,
             error: None,
             client_left: false,
+            is_jobs: false,
             settled: false,
         })
     }
@@ -194,9 +202,11 @@ impl Exchange {
 
     /// Another exchange takes its place: it counts as none.
     pub fn give_up(&mut self) {
-        if !std::mem::replace(&mut self.settled, true)
-            && let Some(gauge) = self.under_way.take()
-        {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.write_off();
+        if let Some(gauge) = self.under_way.take() {
             gauge.dec();
         }
     }
@@ -207,7 +217,6 @@ impl Exchange {
             return;
         }
         kept::settle(self);
-        let world = self.world.clone();
         if let Some(gauge) = self.under_way.take() {
             gauge.dec();
         }
@@ -226,39 +235,69 @@ impl Exchange {
             // The client's leaving is not the channel's doing.
             self.end_attempt(Outcome::Ok, None);
         }
-        let (usage, estimated) = self.usage(whole);
+        let spent = self.spent(whole);
         self.count_losses();
-        let now = Instant::now();
+        self.count_missing(&spent);
+        let how = if self.is_jobs {
+            Attempted::Elsewhere
+        } else {
+            Attempted::Request
+        };
+        self.record(&spent, how, (self.status, self.error));
+        self.charge(&spent);
+        if let Some(reservation) = self.reservation.take() {
+            let (tokens, cost) = self.charged;
+            reservation.settle(tokens, cost);
+        }
+    }
+
+    /// What counts against the key's limits: also what was used in vain.
+    fn charge(&mut self, spent: &Spent) {
+        let (tokens, cost) = self.charged;
+        let used = spent.usage.input() + spent.usage.output;
+        let sum = cost.zip(spent.cost).map(|(a, b)| a + b);
+        self.charged = (tokens + used, sum);
+    }
+
+    /// The attempt under way has failed, and the request goes on without it: what it used is counted as its own.
+    pub fn write_off(&mut self) {
+        let Some(attempt) = &self.attempt else { return };
+        // A body is judged when it is whole.
+        let spent = self.spent(attempt.expect != Expect::Sse);
+        if !spent.usage.is_empty() {
+            self.count_missing(&spent);
+            let failed = self.failure.as_ref();
+            let status = failed.map_or(502, |fault| fault.status);
+            let error = failed.map_or("upstream_error", |fault| fault.kind.code());
+            self.record(&spent, Attempted::InVain, (status, Some(error)));
+            self.charge(&spent);
+        }
+        self.attempt = None;
+    }
+
+    /// Writes down what is known. `end`: status and the gateway's word for what went wrong.
+    fn record(&self, spent: &Spent, how: Attempted, end: (u16, Option<&'static str>)) {
+        let (world, now) = (&self.world, Instant::now());
         let attempt = self.attempt.as_deref();
         let channel = attempt.map(|attempt| &attempt.channel);
-        let asked = self.asked.as_ref();
-        if let (true, Some(channel)) = (estimated, channel) {
-            metrics()
-                .tap_failures
-                .with_label_values(&[&channel.name])
-                .inc();
-        }
+        let (asked, key) = (self.asked.as_ref(), self.key.as_deref());
         let streamed = asked.is_some_and(|asked| asked.expect != Expect::Json);
         let first_output = self.first_output.filter(|_| streamed);
         Record {
             request_id: &self.request_id,
+            key_id: key.map_or("", |key| &key.account),
             series: SeriesKey {
-                key: self.key.as_ref().map_or("", |key| &key.name),
-                group: self
-                    .key
-                    .as_ref()
-                    .map_or("", |key| &world.groups[key.group].name),
+                key: key.map_or("", |key| &key.name),
+                group: key.map_or("", |key| &world.groups[key.group].name),
                 channel: channel.map_or("", |channel| &channel.name),
                 surface: self.surface,
                 operation: asked.map(|asked| asked.operation),
-                model: asked.map_or("", |asked| {
-                    world.model_label(&asked.model, self.status < 300)
-                }),
-                status: self.status,
+                model: asked.map_or("", |asked| world.model_label(&asked.model, end.0 < 300)),
+                status: end.0,
                 stream: asked.is_some_and(|asked| asked.stream),
             },
             ids: (
-                self.key.as_ref().map_or(u32::MAX, |key| key.id),
+                key.map_or(u32::MAX, |key| key.id),
                 channel.map_or(u32::MAX, |channel| channel.id),
             ),
             upstream_model: attempt.map_or("", |attempt| &attempt.model),
@@ -268,18 +307,29 @@ impl Exchange {
             overhead: self.own_time,
             translated: attempt.is_some_and(|attempt| attempt.translation.is_some()),
             output_time: first_output.map(|at| now - at),
-            usage,
-            estimated,
+            usage: spent.usage,
+            estimated: spent.estimated,
+            cost: spent.cost,
+            tier: spent.tier,
             method: self.method.as_str(),
             path: asked.map_or(&self.odd_path, |asked| &asked.raw_path),
             client: self.client,
-            error: self.error,
+            error: end.1,
             upstream_request_id: attempt
                 .and_then(|attempt| attempt.upstream_request_id.as_ref()?.to_str().ok()),
             request_bytes: asked.map_or(0, |asked| asked.body_bytes),
             response_bytes: self.response_bytes,
         }
-        .settle();
+        .settle(how, &self.ledger);
+    }
+
+    fn count_missing(&self, spent: &Spent) {
+        if let (true, Some(attempt)) = (spent.estimated, &self.attempt) {
+            metrics()
+                .tap_failures
+                .with_label_values(&[&attempt.channel.name])
+                .inc();
+        }
     }
 
     fn count_losses(&self) {
@@ -299,8 +349,28 @@ impl Exchange {
         }
     }
 
-    fn usage(&self, whole: bool) -> (crate::base::Usage, bool) {
-        let none = (crate::base::Usage::default(), false);
+    /// What the attempt under way has used, and what that costs.
+    fn spent(&self, whole: bool) -> Spent {
+        let (usage, estimated) = self.usage(whole);
+        let tier = Tier::Standard;
+        let attempt = self.attempt.as_deref().filter(|_| !usage.is_empty());
+        let catalog = &self.world.config.catalog;
+        let cost = match attempt {
+            None => Some(Usd::ZERO),
+            Some(attempt) => catalog
+                .find(&attempt.model)
+                .and_then(|model| model.cost(&usage, tier)),
+        };
+        Spent {
+            usage,
+            estimated,
+            tier,
+            cost,
+        }
+    }
+
+    fn usage(&self, whole: bool) -> (Usage, bool) {
+        let none = (Usage::default(), false);
         let (Some(asked), Some(attempt)) = (&self.asked, &self.attempt) else {
             return none;
         };
@@ -313,6 +383,15 @@ impl Exchange {
         }
         (usage, estimated)
     }
+}
+
+/// What an attempt has used.
+struct Spent {
+    usage: Usage,
+    estimated: bool,
+    tier: Tier,
+    /// `None`: the price is not known.
+    cost: Option<Usd>,
 }
 
 impl Drop for Exchange {

@@ -27,6 +27,7 @@ use super::replay::Replay;
 use super::socket::{self, Sockets};
 use crate::base::{Fault, FaultKind, id};
 use crate::dialect::Surface;
+use crate::meter::Ledger;
 use crate::world::World;
 
 /// How long the head of a request may take, idle time between requests included.
@@ -47,9 +48,14 @@ pub struct Front {
 
 impl Front {
     /// The front and, behind it, the gateway.
-    pub fn new(conf: &Arc<ServerConf>, world: Arc<ArcSwap<World>>, keeper: Arc<Keeper>) -> Self {
+    pub fn new(
+        conf: &Arc<ServerConf>,
+        world: Arc<ArcSwap<World>>,
+        keeper: Arc<Keeper>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let loopback = Loopback::default();
-        let gateway = Gateway::new(world, loopback.clone(), keeper);
+        let gateway = Gateway::new(world, loopback.clone(), keeper, ledger);
         let sockets = Sockets::new(gateway.clone());
         let proxy = Arc::new(http_proxy(conf, gateway));
         loopback.tie(&proxy);

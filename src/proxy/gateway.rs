@@ -25,6 +25,7 @@ use super::kept::{self, State};
 use super::stored;
 use super::upstream::{broken, end_stream, fail, receive_body, receive_head};
 use crate::base::{Fault, FaultKind, Outcome};
+use crate::meter::Ledger;
 use crate::route::{Claim, Pick};
 use crate::world::World;
 
@@ -44,14 +45,21 @@ pub struct Gateway {
     /// For the requests that it makes of itself.
     pub loopback: Loopback,
     keeper: Arc<Keeper>,
+    ledger: Arc<Ledger>,
 }
 
 impl Gateway {
-    pub fn new(world: Arc<ArcSwap<World>>, loopback: Loopback, keeper: Arc<Keeper>) -> Self {
+    pub fn new(
+        world: Arc<ArcSwap<World>>,
+        loopback: Loopback,
+        keeper: Arc<Keeper>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         Self {
             world,
             loopback,
             keeper,
+            ledger,
         }
     }
 }
@@ -61,7 +69,11 @@ impl ProxyHttp for Gateway {
     type CTX = Box<Exchange>;
 
     fn new_ctx(&self) -> Self::CTX {
-        Exchange::new(self.world.load_full(), self.keeper.clone())
+        Exchange::new(
+            self.world.load_full(),
+            self.keeper.clone(),
+            self.ledger.clone(),
+        )
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {
@@ -150,6 +162,7 @@ impl ProxyHttp for Gateway {
                 }
             };
             latch.begin_attempt(channel.config.timeouts);
+            x.write_off();
             x.failure = None;
             x.attempt = Some(attempt);
             channel.be_looked_up().await;

@@ -207,7 +207,7 @@ mod tests {
 
     use crate::gate::limits::{Clock, Limiter};
     use crate::gate::{Book, Credentials};
-    use crate::meter::metrics;
+    use crate::meter::{Ledger, metrics};
     use crate::proxy::Front;
     use crate::world::World;
 
@@ -249,6 +249,7 @@ mod tests {
                 &Arc::new(ServerConf::default()),
                 world.clone(),
                 Arc::new(Keeper::new(store())),
+                Ledger::open(store(), None, 0).expect("a ledger"),
             );
             Self { front, world, key }
         }

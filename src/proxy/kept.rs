@@ -244,7 +244,7 @@ pub async fn start_job(
     body: &Bytes,
 ) -> Result<stored_answers::Answer, Fault> {
     // An attempt before this one has nothing to do with it.
-    x.attempt = None;
+    x.write_off();
     let (Some(state), Some(asked), Some(key)) = (x.state.as_deref_mut(), &x.asked, &x.key) else {
         return Err(Fault::new(FaultKind::Internal, "A job has no request."));
     };
@@ -270,6 +270,7 @@ pub async fn start_job(
         reservation: Mutex::new(x.reservation.take()),
     };
     let answer = stored_answers::of_job(job.clone(), asked.stream, &announced);
+    x.is_jobs = true;
     tokio::spawn(job.run(keeper, loopback.clone(), inner, body.clone(), announced));
     Ok(answer)
 }

@@ -130,6 +130,10 @@ pub fn receive_body(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) -> Re
     let Some(attempt) = &mut x.attempt else {
         return Ok(());
     };
+    // The tap sees the bytes as they came, also those of an answer that turns out to be none.
+    if let (Some(chunk), true) = (body.as_ref(), attempt.has_answer()) {
+        attempt.tap.feed(chunk);
+    }
     match &mut attempt.answer {
         Answer::Waiting => Ok(()),
         Answer::Refused { body: gathered, .. } => {
@@ -217,14 +221,11 @@ fn credential_of(attempt: &Attempt) -> String {
         .map_or_else(String::new, |key| key.expose().to_owned())
 }
 
-/// The tap sees the bytes as they came; the client gets whole events.
+/// The client gets whole events.
 fn pass(x: &mut Exchange, body: &mut Option<Bytes>, end: bool) {
     let Some(attempt) = &mut x.attempt else {
         return;
     };
-    if let Some(chunk) = body.as_ref() {
-        attempt.tap.feed(chunk);
-    }
     if attempt.translation.is_none() {
         kept::passes(x, body.as_deref().unwrap_or_default(), end);
     }
@@ -278,7 +279,6 @@ fn translate_whole(x: &mut Exchange, kept: &[u8], body: &mut Option<Bytes>) -> R
     let Some(attempt) = &mut x.attempt else {
         return Ok(());
     };
-    attempt.tap.feed(kept);
     let Some(translation) = &mut attempt.translation else {
         return Ok(());
     };

@@ -16,6 +16,26 @@ pub struct Spec {
     pub max_depth: u32,
     /// Bytes of strings under these keys are counted, at any depth.
     pub text: &'static [&'static str],
+    /// A short string that is captured, too.
+    pub word: Option<WordSpec>,
+}
+
+/// Which string to capture. Its depth is exact, so that nothing that a client has a say in passes for it.
+#[derive(Clone, Copy, Debug)]
+pub struct WordSpec {
+    pub key: &'static str,
+    /// In a body, and in an event of a stream.
+    pub depth: u32,
+    pub event_depth: u32,
+}
+
+/// What is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A whole object.
+    Object(&'a [u8]),
+    /// A string, between its quotes, as far as it fits a key.
+    Word(&'a [u8]),
 }
 
 /// The state between two chunks.
@@ -31,6 +51,8 @@ pub struct Watch {
     after_colon: bool,
     /// The string being read is a value whose bytes count as text.
     counting: bool,
+    /// The string being read is the word of the spec. Its bytes take its key's place.
+    catching: bool,
     newline: bool,
     /// Blank lines end what is open: frames of an event stream.
     frames: bool,
@@ -55,14 +77,18 @@ impl Watch {
         }
     }
 
-    /// Reads on. `on_capture` gets each complete object under the key of the spec.
-    pub fn feed(&mut self, chunk: &[u8], spec: &Spec, mut on_capture: impl FnMut(&[u8])) {
+    /// Reads on. `on_capture` gets what is complete under the keys of the spec.
+    pub fn feed(&mut self, chunk: &[u8], spec: &Spec, mut on_capture: impl FnMut(Found<'_>)) {
         let mut at = 0;
         // Where the bytes of a running capture start in this chunk.
         let mut captured_from = 0;
         while at < chunk.len() {
             if self.in_string {
                 at = self.string(chunk, at);
+                if self.catching && !self.in_string {
+                    self.catching = false;
+                    on_capture(Found::Word(&self.word[..self.word_len]));
+                }
                 continue;
             }
             let byte = chunk[at];
@@ -123,9 +149,18 @@ impl Watch {
         self.in_string = true;
         self.counting = self.after_colon && {
             let key = &self.word[..self.word_len];
+            self.catching = spec.word.is_some_and(|word| {
+                word.key.as_bytes() == key
+                    && self.depth
+                        == if self.frames {
+                            word.event_depth
+                        } else {
+                            word.depth
+                        }
+            });
             spec.text.iter().any(|name| name.as_bytes() == key)
         };
-        if !self.after_colon {
+        if !self.after_colon || self.catching {
             self.word_len = 0;
         }
     }
@@ -157,7 +192,7 @@ impl Watch {
         if self.counting {
             self.text_bytes += bytes.len() as u64;
         }
-        if !self.after_colon {
+        if !self.after_colon || self.catching {
             // A key that does not fit is none of ours: one byte too many keeps it from matching.
             let room = MAX_KEY - self.word_len;
             let fits = bytes.len().min(room);
@@ -167,17 +202,17 @@ impl Watch {
     }
 }
 
-fn finish(capture: Capture, last: &[u8], on_capture: &mut impl FnMut(&[u8])) {
+fn finish(capture: Capture, last: &[u8], on_capture: &mut impl FnMut(Found<'_>)) {
     if capture.bytes.len() + last.len() > MAX_CAPTURE {
         return;
     }
     if capture.bytes.is_empty() {
-        on_capture(last);
+        on_capture(Found::Object(last));
         return;
     }
     let mut bytes = capture.bytes;
     bytes.extend_from_slice(last);
-    on_capture(&bytes);
+    on_capture(Found::Object(&bytes));
 }
 
 #[cfg(test)]
@@ -188,14 +223,23 @@ mod tests {
         capture: "usage",
         max_depth: 2,
         text: &["content", "text"],
+        word: Some(WordSpec {
+            key: "tier",
+            depth: 1,
+            event_depth: 2,
+        }),
     };
 
     fn watch(chunks: &[&[u8]]) -> (Vec<String>, u64) {
         let mut watch = Watch::new(true);
         let mut found = Vec::new();
         for chunk in chunks {
-            watch.feed(chunk, &SPEC, |object| {
-                found.push(String::from_utf8_lossy(object).into_owned());
+            watch.feed(chunk, &SPEC, |one| {
+                let (sign, bytes) = match one {
+                    Found::Object(bytes) => ("", bytes),
+                    Found::Word(bytes) => ("=", bytes),
+                };
+                found.push(format!("{sign}{}", String::from_utf8_lossy(bytes)));
             });
         }
         (found, watch.text_bytes)
@@ -227,6 +271,27 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = STREAM.as_bytes().chunks(1).collect();
         assert_eq!(watch(&bytes), expected);
+    }
+
+    #[test]
+    fn a_word_is_captured_at_its_depth_only_wherever_it_is_cut() {
+        let stream = concat!(
+            "data: {\"tier\":\"top\",\"r\":{\"tier\" : \"flex\",\"x\":{\"tier\":\"deep\"},\"tier\":null,\"content\":\"tier\"}}\n\n",
+            "data: {\"r\":{\"tier\":\"a word that is longer than any that is known\"}}\n\n",
+            "data: {\"r\":{\"tier\":\"cu\n\ndata: {\"r\":{\"tier\":\"\",\"usage\":{}}}\n\n",
+        );
+        let expected = ["=flex", "=a word that is longer th", "=cu", "=", "{}"];
+        assert_eq!(watch(&[stream.as_bytes()]).0, expected);
+        for cut in 0..stream.len() {
+            let (a, b) = stream.as_bytes().split_at(cut);
+            assert_eq!(watch(&[a, b]).0, expected, "cut at {cut}");
+        }
+        let mut body = Watch::new(false);
+        let mut found = Vec::new();
+        let text =
+            b"{\"metadata\":{\"tier\":\"wished\"},\"tier\":\"billed\",\"x\":{\"tier\":\"wished\"}}";
+        body.feed(text, &SPEC, |one| found.push(format!("{one:?}")));
+        assert_eq!(found, [format!("{:?}", Found::Word(b"billed"))]);
     }
 
     #[test]

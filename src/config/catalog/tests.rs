@@ -73,6 +73,14 @@ fn images_and_audio_have_their_own_prices_where_the_model_has_them() {
     let text = model("price = { input = 1, cached = 0.1, output = 2 }");
     let exact = cost(&text, usage, Tier::Standard);
     assert_eq!(exact.as_deref(), Some("2.73"));
+    let speaks =
+        model("output = [\"audio\"]\nprice = { input = 1, output = 2, audio_output = 12 }");
+    let unsaid = Usage {
+        output: 1_000_000,
+        ..Usage::default()
+    };
+    let exact = cost(&speaks, unsaid, Tier::Standard);
+    assert_eq!(exact.as_deref(), Some("12"));
     // Only what a model has a price for is known.
     let images = model("price = { input = 1, image_output = 40 }");
     assert_eq!(cost(&images, usage, Tier::Standard), None);

@@ -39,6 +39,7 @@ pub const WATCH: Spec = Spec {
     // `message_start` has it in its `message`.
     max_depth: 2,
     text: &["text", "partial_json", "thinking"],
+    word: None,
 };
 
 /// Whose signatures stand in this protocol's own fields.

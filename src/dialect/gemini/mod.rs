@@ -33,6 +33,7 @@ pub const WATCH: Spec = Spec {
     capture: "usageMetadata",
     max_depth: 1,
     text: &["text"],
+    word: None,
 };
 
 #[derive(Deserialize)]
@@ -301,6 +302,35 @@ struct WrittenUsage {
     thoughts_token_count: Option<f64>,
     tool_use_prompt_token_count: Option<f64>,
     total_token_count: Option<f64>,
+    prompt_tokens_details: Option<Vec<Counted>>,
+    cache_tokens_details: Option<Vec<Counted>>,
+    tool_use_prompt_tokens_details: Option<Vec<Counted>>,
+    candidates_tokens_details: Option<Vec<Counted>>,
+}
+
+/// How many of the tokens are of one modality.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    modality: Option<Modality>,
+    token_count: Option<f64>,
+}
+
+/// Those that have prices of their own; video and documents cost what text does.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+enum Modality {
+    #[serde(rename = "IMAGE")]
+    Image,
+    #[serde(rename = "AUDIO")]
+    Audio,
+    #[serde(other)]
+    Other,
+}
+
+fn count(details: Option<&Vec<Counted>>, modality: Modality) -> u64 {
+    let all = details.into_iter().flatten();
+    let own = all.filter(|d| d.modality == Some(modality));
+    own.map(|d| tokens(d.token_count)).sum()
 }
 
 /// Each chunk repeats the totals: they replace, they do not add.
@@ -315,6 +345,10 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
     let input = tokens(written.prompt_token_count) + tool_use;
     let cached = tokens(written.cached_content_token_count).min(input);
     let thoughts = tokens(written.thoughts_token_count);
+    let told = |modality| {
+        count(written.prompt_tokens_details.as_ref(), modality)
+            + count(written.tool_use_prompt_tokens_details.as_ref(), modality)
+    };
     *usage = Usage {
         uncached: input - cached,
         cache_read: cached,
@@ -322,8 +356,14 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         cache_write_1h: 0,
         output: tokens(written.candidates_token_count) + thoughts,
         reasoning: thoughts,
-        ..Usage::default()
-    };
+        image_input: told(Modality::Image),
+        audio_input: told(Modality::Audio),
+        image_output: count(written.candidates_tokens_details.as_ref(), Modality::Image),
+        audio_output: count(written.candidates_tokens_details.as_ref(), Modality::Audio),
+        cached_image: count(written.cache_tokens_details.as_ref(), Modality::Image),
+        cached_audio: count(written.cache_tokens_details.as_ref(), Modality::Audio),
+    }
+    .bounded();
     true
 }
 
@@ -402,6 +442,23 @@ mod tests {
             error.retry_after,
             Some(std::time::Duration::from_millis(12_500))
         );
+    }
+
+    #[test]
+    fn images_and_audio_are_told_apart() {
+        let mut usage = Usage::default();
+        assert!(read_usage(
+            br#"{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":1290,
+                "promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"AUDIO","tokenCount":60},
+                    {"modality":"IMAGE","tokenCount":20},{"modality":"VIDEO","tokenCount":10},{}],
+                "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":30}],
+                "toolUsePromptTokensDetails":null,
+                "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}"#,
+            &mut usage,
+        ));
+        assert_eq!((usage.audio_input, usage.cached_audio), (60, 30));
+        assert_eq!((usage.image_input, usage.cached_image), (20, 0));
+        assert_eq!((usage.image_output, usage.audio_output), (1290, 0));
     }
 
     #[test]

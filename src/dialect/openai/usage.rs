@@ -16,6 +16,8 @@ struct WrittenUsage {
     total_tokens: Option<f64>,
     prompt_tokens_details: Option<InputDetails>,
     input_tokens_details: Option<InputDetails>,
+    /// So it stands in transcriptions.
+    input_token_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
     output_tokens_details: Option<OutputDetails>,
     /// `DeepSeek`'s name for cached input.
@@ -26,11 +28,15 @@ struct WrittenUsage {
 struct InputDetails {
     cached_tokens: Option<f64>,
     cache_write_tokens: Option<f64>,
+    image_tokens: Option<f64>,
+    audio_tokens: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct OutputDetails {
     reasoning_tokens: Option<f64>,
+    image_tokens: Option<f64>,
+    audio_tokens: Option<f64>,
 }
 
 pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
@@ -48,7 +54,11 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         return false;
     }
     let input = either(w.prompt_tokens, w.input_tokens);
-    let details = [w.prompt_tokens_details, w.input_tokens_details];
+    let details = [
+        w.prompt_tokens_details,
+        w.input_tokens_details,
+        w.input_token_details,
+    ];
     let detail = |read: fn(&InputDetails) -> Option<f64>| {
         details.iter().flatten().map(|d| tokens(read(d))).max()
     };
@@ -59,17 +69,21 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
     let cache_write = detail(|d| d.cache_write_tokens)
         .unwrap_or(0)
         .min(input - cached);
-    let reasoning = [w.completion_tokens_details, w.output_tokens_details]
-        .iter()
-        .flatten()
-        .map(|d| tokens(d.reasoning_tokens))
-        .max()
-        .unwrap_or(0);
+    let output_details = [w.completion_tokens_details, w.output_tokens_details];
+    let output_detail = |read: fn(&OutputDetails) -> Option<f64>| {
+        let counts = output_details.iter().flatten().map(|d| tokens(read(d)));
+        counts.max().unwrap_or(0)
+    };
+    let reasoning = output_detail(|d| d.reasoning_tokens);
     let mut output = either(w.completion_tokens, w.output_tokens);
     // Some (xAI) count reasoning beside the completion, as their total shows.
     if reasoning > 0 && tokens(w.total_tokens) == input + output + reasoning {
         output += reasoning;
     }
+    // The images API alone tells its input apart and not its output, which is images then
+    // (<https://platform.openai.com/docs/api-reference/images/object>).
+    let makes_images = output_details.iter().all(Option::is_none)
+        && details.iter().flatten().any(|d| d.image_tokens.is_some());
     *usage = Usage {
         uncached: input - cached - cache_write,
         cache_read: cached,
@@ -77,8 +91,17 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         cache_write_1h: 0,
         output: output.max(reasoning),
         reasoning,
+        image_input: detail(|d| d.image_tokens).unwrap_or(0),
+        audio_input: detail(|d| d.audio_tokens).unwrap_or(0),
+        image_output: if makes_images {
+            output
+        } else {
+            output_detail(|d| d.image_tokens)
+        },
+        audio_output: output_detail(|d| d.audio_tokens),
         ..Usage::default()
-    };
+    }
+    .bounded();
     true
 }
 
@@ -130,6 +153,38 @@ mod tests {
         assert_eq!((floats.input(), floats.output), (3, 2));
         let absurd = usage(r#"{"prompt_tokens":18446744073709551615,"completion_tokens":-5}"#);
         assert!(absurd.input() <= 1 << 40 && absurd.output == 0);
+    }
+
+    #[test]
+    fn images_and_audio_are_told_apart() {
+        let spoken = usage(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+               "prompt_tokens_details":{"cached_tokens":30,"audio_tokens":60,"image_tokens":5},
+               "completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":40,"image_tokens":3}}"#,
+        );
+        assert_eq!((spoken.audio_input, spoken.image_input), (60, 5));
+        assert_eq!((spoken.audio_output, spoken.image_output), (40, 3));
+        let drawn = usage(
+            r#"{"total_tokens":150,"input_tokens":50,"output_tokens":100,
+               "input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#,
+        );
+        assert_eq!((drawn.image_input, drawn.image_output), (40, 100));
+        let told = usage(
+            r#"{"input_tokens":50,"output_tokens":100,
+               "input_tokens_details":{"text_tokens":10,"image_tokens":40},
+               "output_tokens_details":{"text_tokens":20,"image_tokens":80}}"#,
+        );
+        assert_eq!((told.output, told.image_output), (100, 80));
+        let heard = usage(
+            r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":0,"audio_tokens":14},
+               "output_tokens":45,"total_tokens":59}"#,
+        );
+        assert_eq!((heard.audio_input, heard.audio_output), (14, 0));
+        let absurd = usage(
+            r#"{"prompt_tokens":5,"completion_tokens":5,"prompt_tokens_details":{"audio_tokens":900},
+               "completion_tokens_details":{"audio_tokens":900}}"#,
+        );
+        assert_eq!((absurd.audio_input, absurd.audio_output), (5, 5));
     }
 
     #[test]

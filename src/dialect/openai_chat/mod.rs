@@ -38,7 +38,7 @@ use super::{Opening, Peek, UpstreamError, is_blank};
 use crate::base::Fault;
 use crate::wire::edit::Edit;
 use crate::wire::sse;
-use crate::wire::watch::Spec;
+use crate::wire::watch::{Spec, WordSpec};
 
 /// Whose signatures stand in this protocol's own fields: nobody's, as OpenAI shows none.
 pub const ORIGIN: &str = "openai_chat";
@@ -55,6 +55,11 @@ pub const WATCH: Spec = Spec {
         "refusal",
         "text",
     ],
+    word: Some(WordSpec {
+        key: "service_tier",
+        depth: 1,
+        event_depth: 1,
+    }),
 };
 
 #[derive(Deserialize)]

@@ -42,7 +42,7 @@ use super::{Opening, Peek, UpstreamError};
 use crate::base::Fault;
 use crate::wire::edit::Edit;
 use crate::wire::json;
-use crate::wire::watch::Spec;
+use crate::wire::watch::{Spec, WordSpec};
 
 /// Whose signatures stand in this protocol's own fields: each is the reasoning item as its maker wrote it.
 pub const ORIGIN: &str = "openai_responses";
@@ -52,6 +52,11 @@ pub const WATCH: Spec = Spec {
     // In a stream it stands in the `response` of the last event.
     max_depth: 2,
     text: &["delta"],
+    word: Some(WordSpec {
+        key: "service_tier",
+        depth: 1,
+        event_depth: 2,
+    }),
 };
 
 #[derive(Deserialize)]
