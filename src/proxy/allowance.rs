@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
 
 use super::exchange::{Asked, Exchange};
 use crate::base::{Fault, Limits, Tier, Usd};
@@ -21,7 +23,7 @@ const BYTES_PER_TOKEN: u64 = 3;
 const MAX_UNREAD: u64 = 100_000;
 
 /// Lets the request in under the limits of its key, or says which one it would pass.
-pub async fn admit(x: &mut Exchange, body: &Bytes) -> Result<(), Fault> {
+pub async fn admit(x: &mut Exchange, body: &Bytes) -> std::result::Result<(), Fault> {
     if x.reservation.is_some() {
         return Ok(());
     }
@@ -201,6 +203,14 @@ pub fn headers(standing: Option<&Standing>) -> HeaderMap {
         }
     }
     headers
+}
+
+/// The same in an answer of the gateway's own.
+pub fn stand_in(head: &mut ResponseHeader, x: &Exchange) -> Result<()> {
+    for (name, value) in &headers(x.standing.as_deref()) {
+        head.insert_header(name, value)?;
+    }
+    Ok(())
 }
 
 /// `0s`, `12s`, `6m0s`, `2h0m5s`: whole seconds, rounded up, as the field writes them

@@ -80,6 +80,7 @@ pub async fn local(session: &mut Session, x: &mut Exchange, body: Bytes) -> Resu
     // Counted without the provider's own vocabulary.
     head.insert_header("x-torouter-estimated", "true")?;
     identify(&mut head, x.surface, &x.request_id)?;
+    allowance::stand_in(&mut head, x)?;
     x.response_bytes = body.len() as u64;
     write(session, head, body).await
 }
@@ -119,9 +120,7 @@ pub async fn fault(session: &mut Session, x: &mut Exchange, what: &Fault) -> Res
     x.error = Some(what.kind.code());
     let body = x.surface.error_body(what, &x.request_id);
     let mut head = error_head(x.surface, what, &x.request_id, body.len())?;
-    for (name, value) in &allowance::headers(x.standing.as_deref()) {
-        head.insert_header(name, value)?;
-    }
+    allowance::stand_in(&mut head, x)?;
     let attempts = x.plan.attempts();
     if attempts > 0 {
         head.insert_header("x-torouter-attempts", attempts.to_string())?;

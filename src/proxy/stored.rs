@@ -9,6 +9,7 @@ use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::allowance;
 use super::answer;
 use super::exchange::Exchange;
 use super::intake::Stop;
@@ -253,6 +254,7 @@ pub async fn answer(session: &mut Session, x: &mut Exchange, answer: Answer) -> 
         head.insert_header("transfer-encoding", "chunked")?;
     }
     answer::identify(&mut head, x.surface, &x.request_id)?;
+    allowance::stand_in(&mut head, x)?;
     match (whole, answer) {
         (Some(body), _) => {
             x.response_bytes = body.len() as u64;

@@ -297,6 +297,20 @@ impl Gateway {
         self.is_ready();
     }
 
+    /// Starts another process with the same config that takes the sockets over, and ends this one as the service does.
+    pub fn take_over(&self, socket: &std::path::Path) -> Process {
+        let mut command = torouter();
+        command
+            .args(["serve", "--upgrade", "--config"])
+            .arg(self.folder.join("torouter.toml"));
+        let next = Process::start(command);
+        eventually("the next process waits for the sockets", || {
+            socket.exists().then_some(())
+        });
+        self.process.signal("-QUIT");
+        next
+    }
+
     pub fn admin(&self, path: &str) -> Answer {
         let mut connection = Connection::open(self.admin);
         connection.send(&request("GET", path, &[("connection", "close")], b""));

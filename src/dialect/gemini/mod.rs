@@ -302,6 +302,12 @@ struct WrittenUsage {
     thoughts_token_count: Option<f64>,
     tool_use_prompt_token_count: Option<f64>,
     total_token_count: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
+struct WrittenDetails {
     prompt_tokens_details: Option<Vec<Counted>>,
     cache_tokens_details: Option<Vec<Counted>>,
     tool_use_prompt_tokens_details: Option<Vec<Counted>>,
@@ -316,15 +322,35 @@ struct Counted {
     token_count: Option<f64>,
 }
 
-/// Those that have prices of their own; video and documents cost what text does.
+/// Those that have prices of their own; video and documents cost what text does. Some write the number of the enum.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(from = "WrittenModality<'_>")]
 enum Modality {
-    #[serde(rename = "IMAGE")]
     Image,
-    #[serde(rename = "AUDIO")]
     Audio,
-    #[serde(other)]
     Other,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenModality<'a> {
+    Name(&'a str),
+    Number(f64),
+    Other(serde::de::IgnoredAny),
+}
+
+impl From<WrittenModality<'_>> for Modality {
+    fn from(written: WrittenModality<'_>) -> Self {
+        match written {
+            WrittenModality::Name("IMAGE") => Self::Image,
+            WrittenModality::Name("AUDIO") => Self::Audio,
+            WrittenModality::Number(2.0) => Self::Image,
+            WrittenModality::Number(4.0) => Self::Audio,
+            WrittenModality::Name(_) | WrittenModality::Number(_) | WrittenModality::Other(_) => {
+                Self::Other
+            }
+        }
+    }
 }
 
 fn count(details: Option<&Vec<Counted>>, modality: Modality) -> u64 {
@@ -341,13 +367,15 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
     if written.prompt_token_count.is_none() && written.total_token_count.is_none() {
         return false;
     }
+    // What is odd in the details spoils no total.
+    let details: WrittenDetails = serde_json::from_slice(object).unwrap_or_default();
     let tool_use = tokens(written.tool_use_prompt_token_count);
     let input = tokens(written.prompt_token_count) + tool_use;
     let cached = tokens(written.cached_content_token_count).min(input);
     let thoughts = tokens(written.thoughts_token_count);
     let told = |modality| {
-        count(written.prompt_tokens_details.as_ref(), modality)
-            + count(written.tool_use_prompt_tokens_details.as_ref(), modality)
+        count(details.prompt_tokens_details.as_ref(), modality)
+            + count(details.tool_use_prompt_tokens_details.as_ref(), modality)
     };
     *usage = Usage {
         uncached: input - cached,
@@ -358,10 +386,10 @@ pub fn read_usage(object: &[u8], usage: &mut Usage) -> bool {
         reasoning: thoughts,
         image_input: told(Modality::Image),
         audio_input: told(Modality::Audio),
-        image_output: count(written.candidates_tokens_details.as_ref(), Modality::Image),
-        audio_output: count(written.candidates_tokens_details.as_ref(), Modality::Audio),
-        cached_image: count(written.cache_tokens_details.as_ref(), Modality::Image),
-        cached_audio: count(written.cache_tokens_details.as_ref(), Modality::Audio),
+        image_output: count(details.candidates_tokens_details.as_ref(), Modality::Image),
+        audio_output: count(details.candidates_tokens_details.as_ref(), Modality::Audio),
+        cached_image: count(details.cache_tokens_details.as_ref(), Modality::Image),
+        cached_audio: count(details.cache_tokens_details.as_ref(), Modality::Audio),
     }
     .bounded();
     true
@@ -459,6 +487,28 @@ mod tests {
         assert_eq!((usage.audio_input, usage.cached_audio), (60, 30));
         assert_eq!((usage.image_input, usage.cached_image), (20, 0));
         assert_eq!((usage.image_output, usage.audio_output), (1290, 0));
+    }
+
+    #[test]
+    fn modalities_may_be_numbers_and_odd_details_spoil_no_total() {
+        for (details, audio) in [
+            (
+                r#"[{"modality":4,"tokenCount":5},{"modality":1,"tokenCount":3}]"#,
+                5,
+            ),
+            (r#"[{"modality":{},"tokenCount":5}]"#, 0),
+            (r#""none""#, 0),
+        ] {
+            let written = format!(
+                r#"{{"promptTokenCount":8,"candidatesTokenCount":8,"promptTokensDetails":{details}}}"#
+            );
+            let mut usage = Usage::default();
+            assert!(read_usage(written.as_bytes(), &mut usage), "{details}");
+            assert_eq!(
+                (usage.input(), usage.output, usage.audio_input),
+                (8, 8, audio)
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use super::Standing;
 use super::account::{BUSY_MS, Full};
 use crate::base::{Fault, FaultKind, Usd};
 
+/// Every 429 says when to come again. What is not back by itself may be by then because somebody gave more.
+const NEVER: Duration = Duration::from_secs(86_400);
+
 /// What has refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
@@ -131,7 +134,8 @@ impl Denied {
     pub fn fault(&self, key: &str) -> Fault {
         let (kind, message) = self.told(key);
         let mut fault = Fault::new(kind, message);
-        fault.retry_after = self.wait().map(Duration::from_secs);
+        let never = (fault.status == 429).then_some(NEVER);
+        fault.retry_after = self.wait().map(Duration::from_secs).or(never);
         fault
     }
 
