@@ -1,7 +1,7 @@
 //! Puts the services together and runs them until the process is told to end.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +19,15 @@ use crate::config::{self, Config};
 use crate::meter::{self, Ledger, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
-use crate::store::{Settings, Store};
+use crate::store::{Place, Settings, Store};
 use crate::world::World;
 
 /// Idle connections kept to all upstreams, a thread.
 const POOL: usize = 1024;
 /// Pingora's own bound on attempts; the plan of a request ends it sooner.
 const MAX_RETRIES: usize = 256;
+/// Where a gateway keeps what has no place of its own.
+const STATE: &str = "/var/lib/torouter";
 /// How often the end of the last request is looked for while draining.
 const DRAIN_STEP: Duration = Duration::from_millis(50);
 
@@ -93,10 +95,11 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Some((&socket, run.upgrade)),
     );
     server.bootstrap();
-    let keeper = Arc::new(Keeper::new(open_store(&config.store)?));
+    let (store, spool) = open_store(&config.store)?;
+    let ledger = open_ledger(&config.store, store.clone(), spool)?;
+    let keeper = Arc::new(Keeper::new(store));
     let world = Arc::new(ArcSwap::from_pointee(World::new(run.config, None)));
 
-    let ledger = Ledger::open(keeper.store.clone(), None, 0).map_err(Failed::Start)?;
     let front = Front::new(
         &server.configuration,
         world.clone(),
@@ -141,8 +144,9 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     Ok(server)
 }
 
-/// Where nothing is configured and the usual place cannot be used, a gateway serves all the same: from memory.
-fn open_store(config: &config::Store) -> Result<Store, Failed> {
+/// The store, and the usual place of its spool. Where nothing is configured and the usual place cannot be used, a gateway
+/// serves all the same: from memory.
+fn open_store(config: &config::Store) -> Result<(Store, Option<PathBuf>), Failed> {
     let settings = |url: &str| Settings {
         url: url.to_owned(),
         responses_ttl: config.responses_ttl,
@@ -150,17 +154,56 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
         usage_ttl: config.usage_ttl,
     };
     match Store::open(&settings(config.url.expose())) {
-        Ok(store) => Ok(store),
+        Ok(store) => Ok((store, usual_spool(config.url.expose()))),
         Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
         Err(error) => {
             tracing::warn!(
                 %error,
-                "no [store] is configured and the usual one cannot be used: responses are kept in memory, and lost when the gateway ends"
+                "no [store] is configured and the usual one cannot be used: responses and usage are kept in memory, and lost when the gateway ends"
             );
-            Store::open(&settings("sqlite::memory:"))
-                .map_err(|error| Failed::Start(format!("the store: {error}")))
+            let store = Store::open(&settings("sqlite::memory:"))
+                .map_err(|error| Failed::Start(format!("the store: {error}")))?;
+            Ok((store, None))
         }
     }
+}
+
+/// A spool belongs to one store: what is left in it is written there.
+fn usual_spool(url: &str) -> Option<PathBuf> {
+    let place = Place::parse(url).ok()?;
+    match place {
+        Place::Memory => None,
+        Place::File(path) => {
+            let mut name = path.into_os_string();
+            name.push("-spool");
+            Some(name.into())
+        }
+        Place::Postgres(_) => {
+            let told = place.to_string();
+            let name = told.trim_start_matches("postgres://");
+            let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+            Some(Path::new(STATE).join(format!("spool-{name}")))
+        }
+    }
+}
+
+/// A spool that was not asked for is done without, where it cannot be made.
+fn open_ledger(
+    config: &config::Store,
+    store: Store,
+    usual: Option<PathBuf>,
+) -> Result<Arc<Ledger>, Failed> {
+    let max_bytes = config.spool_max_bytes;
+    if let Some(spool) = &config.spool {
+        return Ledger::open(store, Some(spool.clone()), max_bytes).map_err(Failed::Start);
+    }
+    Ledger::open(store.clone(), usual, max_bytes).or_else(|error| {
+        tracing::warn!(
+            error,
+            "usage that the store has not taken yet is kept in memory only"
+        );
+        Ledger::open(store, None, 0).map_err(Failed::Start)
+    })
 }
 
 /// What happens beside the requests: probes, reloads, the end.
