@@ -1,5 +1,7 @@
 //! Puts the services together and runs them until the process is told to end.
 
+pub(super) mod open;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,11 +18,9 @@ use super::Failed;
 use crate::admin::Admin;
 use crate::config::{self, Config};
 use crate::gate::Book;
-use crate::gate::limits::{Clock, Limiter};
 use crate::meter::{self, Ledger, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
-use crate::store::{Settings, Store};
 use crate::world::{Keys, World};
 
 /// Idle connections kept to all upstreams, a thread.
@@ -94,17 +94,19 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Some((&socket, run.upgrade)),
     );
     server.bootstrap();
-    let keeper = Arc::new(Keeper::new(open_store(&config.store)?));
+    let (store, spool) = open::store(&config.store)?;
+    let ledger = open::ledger(&config.store, store.clone(), spool)?;
+    let keeper = Arc::new(Keeper::new(store));
     let secret = config.store.key_secret.as_ref();
     let book = Book::new(secret.map(|secret| secret.expose().as_bytes().to_vec()));
+    let limiter = open::limiter(&config.limits)?;
     let keys = Keys::new(
-        World::new(run.config, Arc::new(book), limiter(&config.limits)?, None),
+        World::new(run.config, Arc::new(book), limiter, None),
         keeper.store.clone(),
     );
-    read_first(&keys)?;
+    open::read_keys(&keys)?;
     let world = keys.world.clone();
 
-    let ledger = Ledger::open(keeper.store.clone(), None, 0).map_err(Failed::Start)?;
     let front = Front::new(
         &server.configuration,
         world.clone(),
@@ -147,46 +149,6 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     server.add_service(admin);
     server.add_service(upkeep);
     Ok(server)
-}
-
-/// Where nothing is configured and the usual place cannot be used, a gateway serves all the same: from memory.
-fn open_store(config: &config::Store) -> Result<Store, Failed> {
-    let settings = |url: &str| Settings {
-        url: url.to_owned(),
-        responses_ttl: config.responses_ttl,
-        responses_max_bytes: config.responses_max_bytes,
-        usage_ttl: config.usage_ttl,
-    };
-    match Store::open(&settings(config.url.expose())) {
-        Ok(store) => Ok(store),
-        Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
-        Err(error) => {
-            tracing::warn!(
-                %error,
-                "no [store] is configured and the usual one cannot be used: responses are kept in memory, and lost when the gateway ends"
-            );
-            Store::open(&settings("sqlite::memory:"))
-                .map_err(|error| Failed::Start(format!("the store: {error}")))
-        }
-    }
-}
-
-/// Who counts what keys use.
-fn limiter(config: &config::Limits) -> Result<Arc<Limiter>, Failed> {
-    match &config.redis {
-        None => Ok(Limiter::memory(Clock::System)),
-        Some(url) => Limiter::redis(url, config.on_failure, Clock::System)
-            .map_err(|error| Failed::Start(format!("limits.url: {error}"))),
-    }
-}
-
-fn read_first(keys: &Keys) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failed::Start(format!("cannot start a runtime: {error}")))?;
-    let read = runtime.block_on(keys.read_first());
-    read.map_err(|error| Failed::Start(format!("the keys of the store: {error}")))
 }
 
 /// What happens beside the requests: probes, reloads, the end.

@@ -274,3 +274,6 @@ fn open_lock(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub use tests::Folder as TestFolder;

@@ -352,14 +352,19 @@ impl Exchange {
     /// What the attempt under way has used, and what that costs.
     fn spent(&self, whole: bool) -> Spent {
         let (usage, estimated) = self.usage(whole);
-        let tier = Tier::Standard;
         let attempt = self.attempt.as_deref().filter(|_| !usage.is_empty());
-        let catalog = &self.world.config.catalog;
+        let tier = attempt.map_or(Tier::Standard, |attempt| attempt.tap.tier());
+        let priced = |attempt: &Attempt| {
+            let model = self.world.config.catalog.find(&attempt.model)?;
+            model.cost(&usage, tier)
+        };
+        let stated = |attempt: &Attempt| {
+            let states = attempt.channel.config.platform.states_cost;
+            attempt.tap.stated_cost().filter(|_| states)
+        };
         let cost = match attempt {
             None => Some(Usd::ZERO),
-            Some(attempt) => catalog
-                .find(&attempt.model)
-                .and_then(|model| model.cost(&usage, tier)),
+            Some(attempt) => stated(attempt).or_else(|| priced(attempt)),
         };
         Spent {
             usage,

@@ -7,6 +7,7 @@ mod failover;
 mod fidelity;
 mod http1;
 mod leaving;
+mod ledger;
 mod limits;
 mod metering;
 mod odd_upstreams;

@@ -114,6 +114,10 @@ impl Process {
         })
     }
 
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     pub fn log(&self) -> String {
         self.log.lock().expect("no panic").join("\n")
     }
@@ -260,6 +264,13 @@ impl Gateway {
         } else {
             "[store]\nurl = \"sqlite::memory:\"\n"
         };
+        // The usual spool of a store in PostgreSQL is outside of it.
+        let head = if head.contains("postgres:") && !head.contains("spool =") {
+            let spool = format!("[store]\nspool = \"{}\"", folder.join("spool").display());
+            head.replace("[store]", &spool)
+        } else {
+            head.to_owned()
+        };
         std::fs::write(&config, format!("{server}{head}\n{store}{rest}")).expect("a file");
         let mut command = torouter();
         command
@@ -285,8 +296,10 @@ impl Gateway {
 
     /// Kills the process (SIGKILL) and starts another with the same config.
     pub fn kill_and_restart(&mut self) {
-        self.process.signal("-KILL");
-        self.process.wait();
+        if !self.process.has_ended() {
+            self.process.signal("-KILL");
+            self.process.wait();
+        }
         let mut command = torouter();
         command
             .args(["serve", "--config"])

@@ -34,7 +34,7 @@ impl Ledger {
         }
     }
 
-    fn next(&self) -> Option<Batch> {
+    pub(super) fn next(&self) -> Option<Batch> {
         let mut queue = lock(&self.queue);
         let mut batch = queue.batches.pop_front()?;
         batch.offered = true;
