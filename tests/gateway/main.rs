@@ -18,11 +18,19 @@ mod odd_upstreams;
 #[path = "../store/place.rs"]
 mod place;
 mod recordings;
+#[allow(
+    dead_code,
+    reason = "the limits' own tests use the rest; here a server is needed"
+)]
+#[path = "../limits/server.rs"]
+mod redis;
 mod responses_only;
+mod shared;
 mod simulator;
 mod socket;
 mod stand;
 mod state;
 mod translation;
 mod transports;
+mod upgrade;
 mod websocket;

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use torouter::store::{Filters, ReportQuery, Settings, Store};
+
 use crate::http1::{Answer, Connection, request};
 
 pub const KEY: &str = "sk-test-key-0001";
@@ -359,6 +361,29 @@ impl Gateway {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     }
+}
+
+/// A store as the gateway has it.
+pub fn open_store(url: &str) -> Store {
+    let settings = Settings {
+        url: url.to_owned(),
+        responses_ttl: Duration::from_secs(86_400),
+        responses_max_bytes: 1 << 30,
+        usage_ttl: Duration::ZERO,
+    };
+    Store::open(&settings).expect("a store that opens")
+}
+
+/// How many requests a store knows of.
+pub fn requests_in(store: &Store) -> u64 {
+    let ask = ReportQuery {
+        filters: Filters::default(),
+        by: Vec::new(),
+        limit: 1,
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let rows = runtime.block_on(store.usage_report(ask)).expect("a report");
+    rows[0].requests.cast_unsigned()
 }
 
 impl Drop for Gateway {
