@@ -14,12 +14,12 @@ use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
 
 use super::Failed;
-use crate::admin::Admin;
+use crate::admin::{Admin, Bell};
 use crate::config::{self, Config};
 use crate::meter::{self, metrics};
 use crate::proxy::{Front, Keeper, requests_under_way};
 use crate::route;
-use crate::store::{Settings, Store};
+use crate::store::{Settings, Store, StoreError};
 use crate::world::World;
 
 /// Idle connections kept to all upstreams, a thread.
@@ -115,7 +115,11 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     }
     let mut admin = Service::new(
         "admin".to_owned(),
-        Admin::new(world.clone(), keeper.store.clone()),
+        Admin::new(
+            world.clone(),
+            keeper.store.clone(),
+            bell(&keeper.store, &config.store),
+        ),
     );
     admin.threads = Some(1);
     admin.add_tcp(&config.server.admin.to_string());
@@ -134,15 +138,39 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     Ok(server)
 }
 
-/// Where nothing is configured and the usual place cannot be used, a gateway serves all the same: from memory.
-fn open_store(config: &config::Store) -> Result<Store, Failed> {
-    let settings = |url: &str| Settings {
+/// How the store of a config is opened, at this URL.
+pub fn settings(config: &config::Store, url: &str) -> Settings {
+    Settings {
         url: url.to_owned(),
         responses_ttl: config.responses_ttl,
         responses_max_bytes: config.responses_max_bytes,
         usage_ttl: config.usage_ttl,
-    };
-    match Store::open(&settings(config.url.expose())) {
+    }
+}
+
+/// What the digests of keys are made with.
+pub async fn server_secret(store: &Store, config: &config::Store) -> Result<[u8; 32], StoreError> {
+    let configured = config.key_secret.as_ref();
+    let configured = configured.map(|secret| secret.expose().as_bytes());
+    store.server_secret(configured).await
+}
+
+/// What the admin API tells the rest of the gateway.
+fn bell(store: &Store, config: &config::Store) -> Bell {
+    let (store, config) = (store.clone(), config.clone());
+    Bell {
+        refresh_keys: Arc::new(|| Box::pin(async {})),
+        flush_usage: Arc::new(|| Box::pin(async {})),
+        server_secret: Arc::new(move || {
+            let (store, config) = (store.clone(), config.clone());
+            Box::pin(async move { server_secret(&store, &config).await })
+        }),
+    }
+}
+
+/// Where nothing is configured and the usual place cannot be used, a gateway serves all the same: from memory.
+fn open_store(config: &config::Store) -> Result<Store, Failed> {
+    match Store::open(&settings(config, config.url.expose())) {
         Ok(store) => Ok(store),
         Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
         Err(error) => {
@@ -150,7 +178,7 @@ fn open_store(config: &config::Store) -> Result<Store, Failed> {
                 %error,
                 "no [store] is configured and the usual one cannot be used: responses are kept in memory, and lost when the gateway ends"
             );
-            Store::open(&settings("sqlite::memory:"))
+            Store::open(&settings(config, "sqlite::memory:"))
                 .map_err(|error| Failed::Start(format!("the store: {error}")))
         }
     }

@@ -2,6 +2,7 @@
 
 mod address;
 mod credential;
+pub mod secret;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
