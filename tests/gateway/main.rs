@@ -7,6 +7,7 @@ mod endpoints;
 mod failover;
 mod fidelity;
 mod http1;
+mod keys;
 mod leaving;
 mod metering;
 mod odd_upstreams;
