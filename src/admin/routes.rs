@@ -183,6 +183,7 @@ pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
             continue;
         };
         if route.method == method {
+            let segment = (!segment.is_empty()).then_some(segment);
             return Found::Route(route, segment);
         }
         methods.push(route.method);
@@ -197,13 +198,14 @@ pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
     }
 }
 
-fn matches<'a>(template: &str, path: &'a str) -> Option<Option<&'a str>> {
+/// The segment that stands for `{key}`; empty where the path has none.
+fn matches<'a>(template: &str, path: &'a str) -> Option<&'a str> {
     match template.strip_suffix("{key}") {
-        None => (template == path).then_some(None),
+        None => (template == path).then_some(""),
         Some(front) => {
             let segment = path.strip_prefix(front)?;
             let one = !segment.is_empty() && !segment.contains('/');
-            one.then_some(Some(segment))
+            one.then_some(segment)
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `torouter keys`: the keys of the store, from the command line. What may be said of a key is read as the admin API
 //! reads it; a change holds for the next request when the command returns.
 
+use std::fmt::Write as _;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -390,10 +392,12 @@ fn described(key: &KeyView) -> String {
     let times = [("created", key.created), ("updated", key.updated)];
     let times = times.into_iter();
     lines.extend(times.filter_map(|(name, time)| Some((name, time?.to_string()))));
-    let lines = lines.iter();
-    lines
-        .map(|(name, value)| format!("{name:<9}  {value}\n"))
-        .collect()
+    let mut text = String::new();
+    for (name, value) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<9}  {value}");
+    }
+    text
 }
 
 fn joined(limits: &[(&str, String)]) -> String {
