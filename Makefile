@@ -4,14 +4,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test lint unit sdk fuzz bench bench-criterion setup setup-test install
+.PHONY: demo test lint unit sdk api fuzz bench bench-criterion setup setup-test install
 
 demo: setup
 	$(CARGO) build --release
 	target/release/torouter demo
 
 # One debug profile for everything; nextest where it is there.
-test: setup-test lint unit sdk
+test: setup-test lint unit sdk api
 
 lint:
 	$(CARGO) fmt --all --check
@@ -27,6 +27,10 @@ unit:
 
 sdk:
 	TOROUTER_BIN=target/debug/torouter tests/sdk/run.sh
+
+# The admin API against its own document.
+api:
+	TOROUTER_BIN=target/debug/torouter tests/admin/schemathesis.sh
 
 # What anything at all does to the readers; each target for so many seconds.
 fuzz: setup

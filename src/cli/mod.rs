@@ -2,10 +2,14 @@
 
 mod check;
 mod demo;
+mod keys;
 mod logging;
 mod run;
 mod serve;
 mod simulate;
+mod store;
+mod table;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +35,10 @@ enum Command {
     Serve(serve::Options),
     /// Validate the config and tell every mistake
     Check(ConfigOption),
+    /// Make, list, show, change and delete keys in the store
+    Keys(keys::Options),
+    /// Tell what was used and what it cost
+    Usage(usage::Options),
     /// Run the provider simulator alone
     Simulate(simulate::Options),
 }
@@ -64,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Serve(options) => serve::run(&options),
         Command::Check(config) => check::run(&config),
+        Command::Keys(options) => keys::run(options),
+        Command::Usage(options) => usage::run(options),
         Command::Simulate(options) => simulate::run(options),
     };
     let (message, code) = match result {

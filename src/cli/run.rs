@@ -15,7 +15,7 @@ use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
 
 use super::Failed;
-use crate::admin::Admin;
+use crate::admin::{Admin, Bell};
 use crate::config::{self, Config};
 use crate::gate::Book;
 use crate::meter::{self, Ledger, metrics};
@@ -131,7 +131,11 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     }
     let mut admin = Service::new(
         "admin".to_owned(),
-        Admin::new(world.clone(), keeper.store.clone()),
+        Admin::new(
+            world.clone(),
+            keeper.store.clone(),
+            bell(&keys, &ledger, &config.store),
+        ),
     );
     admin.threads = Some(1);
     admin.add_tcp(&config.server.admin.to_string());
@@ -149,6 +153,32 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     server.add_service(admin);
     server.add_service(upkeep);
     Ok(server)
+}
+
+/// What the admin API tells the rest of the gateway.
+fn bell(keys: &Keys, ledger: &Arc<Ledger>, config: &config::Store) -> Bell {
+    let (keys, ledger) = (keys.clone(), ledger.clone());
+    let (store, config) = (keys.store.clone(), config.clone());
+    Bell {
+        refresh_keys: Arc::new(move || {
+            let keys = keys.clone();
+            Box::pin(async move {
+                if let Err(error) = keys.refresh().await {
+                    tracing::warn!(%error, "the keys of the store have changed and cannot be read");
+                }
+            })
+        }),
+        flush_usage: Arc::new(move || {
+            let ledger = ledger.clone();
+            Box::pin(async move {
+                ledger.flush().await;
+            })
+        }),
+        server_secret: Arc::new(move || {
+            let (store, config) = (store.clone(), config.clone());
+            Box::pin(async move { open::server_secret(&store, &config).await })
+        }),
+    }
 }
 
 /// What happens beside the requests: probes, reloads, the end.

@@ -4,6 +4,7 @@ mod address;
 mod book;
 mod credential;
 pub mod limits;
+pub mod secret;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

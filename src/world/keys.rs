@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(300);
 #[derive(Clone)]
 pub struct Keys {
     pub world: Arc<ArcSwap<World>>,
-    store: Store,
+    pub store: Store,
     /// The limits with which accounts have been told what they used before.
     seeded: Arc<Mutex<HashMap<Arc<str>, Limits>>>,
 }

@@ -1,11 +1,13 @@
 //! The real binary against the simulator, over sockets.
 
+mod admin;
 mod bad_input;
 mod commands;
 mod endpoints;
 mod failover;
 mod fidelity;
 mod http1;
+mod keys;
 mod leaving;
 mod ledger;
 mod limits;

@@ -7,22 +7,33 @@ use super::Failed;
 use crate::config;
 use crate::gate::limits::{Clock, Limiter};
 use crate::meter::Ledger;
-use crate::store::{Place, Settings, Store};
+use crate::store::{Place, Settings, Store, StoreError};
 use crate::world::Keys;
 
 /// Where a gateway keeps what has no place of its own.
 const STATE: &str = "/var/lib/torouter";
 
-/// The store, and the usual place of its spool. Where nothing is configured and the usual place cannot be used, a gateway
-/// serves all the same: from memory.
-pub fn store(config: &config::Store) -> Result<(Store, Option<PathBuf>), Failed> {
-    let settings = |url: &str| Settings {
+/// How the store of a config is opened, at this URL.
+pub fn settings(config: &config::Store, url: &str) -> Settings {
+    Settings {
         url: url.to_owned(),
         responses_ttl: config.responses_ttl,
         responses_max_bytes: config.responses_max_bytes,
         usage_ttl: config.usage_ttl,
-    };
-    match Store::open(&settings(config.url.expose())) {
+    }
+}
+
+/// What the digests of keys are made with.
+pub async fn server_secret(store: &Store, config: &config::Store) -> Result<[u8; 32], StoreError> {
+    let configured = config.key_secret.as_ref();
+    let configured = configured.map(|secret| secret.expose().as_bytes());
+    store.server_secret(configured).await
+}
+
+/// The store, and the usual place of its spool. Where nothing is configured and the usual place cannot be used, a gateway
+/// serves all the same: from memory.
+pub fn store(config: &config::Store) -> Result<(Store, Option<PathBuf>), Failed> {
+    match Store::open(&settings(config, config.url.expose())) {
         Ok(store) => Ok((store, usual_spool(config.url.expose()))),
         Err(error) if config.configured => Err(Failed::Start(format!("store.url: {error}"))),
         Err(error) => {
@@ -30,7 +41,7 @@ pub fn store(config: &config::Store) -> Result<(Store, Option<PathBuf>), Failed>
                 %error,
                 "no [store] is configured and the usual one cannot be used: responses and usage are kept in memory, and lost when the gateway ends"
             );
-            let store = Store::open(&settings("sqlite::memory:"))
+            let store = Store::open(&settings(config, "sqlite::memory:"))
                 .map_err(|error| Failed::Start(format!("the store: {error}")))?;
             Ok((store, None))
         }
