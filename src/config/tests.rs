@@ -287,8 +287,8 @@ fn mistakes_of_the_store_have_their_places_and_hide_the_url() {
             "t.toml:2:9: store.spool is empty; write a path, or leave it out",
         ),
         (
-            "spool_max_bytes = 5",
-            "t.toml:2:19: store.spool_max_bytes must be a size like \"1GiB\", not an integer",
+            "spool_max_bytes = \"5\"",
+            "t.toml:2:19: store.spool_max_bytes: \"5\" is not a size like \"1GiB\"",
         ),
         (
             "responses_tll = \"1d\"",

@@ -1,5 +1,6 @@
 //! The two databases behind one face: statements with `$1` in them, arguments, rows, transactions.
 
+mod inserts;
 mod sqlite;
 
 use std::time::Duration;
@@ -11,6 +12,8 @@ use sqlx::{ConnectOptions, Executor, Postgres, Row as _, SqlSafeStr, Sqlite, Tra
 
 use super::error::{StoreError, Trouble, of_postgres, of_sqlite};
 use super::place::Place;
+
+pub use inserts::Inserts;
 
 /// How long a call waits for a connection: for its turn at SQLite's writer, or for a server that is away.
 const ACQUIRE: Duration = Duration::from_secs(3);

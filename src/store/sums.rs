@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::engine::{Arg, args};
-use super::usage::{Inserts, UsageRow};
+use super::engine::{Arg, Inserts, args};
+use super::usage::UsageRow;
 
 pub(super) const HOUR_MS: i64 = 3_600_000;
 /// A sum of picodollars stands in two columns: as many of these, and the rest.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Arg, Row, Work, args, placeholders, text};
+use super::engine::{Arg, Inserts, Row, args, text};
 use super::error::StoreError;
 use super::sums::{HOURS, SPENT, fold};
 use super::{Inner, Store, now};
@@ -117,51 +117,17 @@ async fn write(inner: &Inner, batch: String, mut rows: Vec<UsageRow>) -> Result<
     if new == 0 {
         return Ok(false);
     }
-    insert(
-        &mut work,
-        &REQUESTS,
-        rows.into_iter().map(UsageRow::columns),
-    )
-    .await?;
+    let requests = rows.into_iter().map(UsageRow::columns);
+    work.insert(&REQUESTS, requests).await?;
     // In the order of their keys: two gateways that write at once take their locks in one order.
     let hours = hours.into_iter().map(|(of, sums)| sums.columns(of));
-    insert(&mut work, &HOURS, hours).await?;
+    work.insert(&HOURS, hours).await?;
     let spent = spent
         .into_iter()
         .map(|(key, (high, low))| args![key, high, low]);
-    insert(&mut work, &SPENT, spent).await?;
+    work.insert(&SPENT, spent).await?;
     work.commit().await?;
     Ok(true)
-}
-
-/// The statements that insert 1, 2, 4, … 128 rows of a table: few are kept prepared, and none has more arguments than
-/// SQLite takes (32 766).
-pub(super) struct Inserts([String; 8]);
-
-impl Inserts {
-    pub(super) fn new(table: &str, columns: &str, then: &str) -> Self {
-        let count = columns.split(", ").count();
-        Self(std::array::from_fn(|power| {
-            let marks = placeholders(1 << power, count);
-            format!("INSERT INTO {table} ({columns}) VALUES {marks} {then}")
-        }))
-    }
-}
-
-async fn insert(
-    work: &mut Work,
-    inserts: &'static Inserts,
-    mut rows: impl ExactSizeIterator<Item = Vec<Arg>> + Send,
-) -> Result<(), StoreError> {
-    let mut left = rows.len();
-    while left > 0 {
-        let power = (left.ilog2() as usize).min(inserts.0.len() - 1);
-        let args: Vec<Arg> = rows.by_ref().take(1 << power).flatten().collect();
-        let sql: &'static str = &inserts.0[power];
-        work.run(sql, args).await?;
-        left -= 1 << power;
-    }
-    Ok(())
 }
 
 macro_rules! request_columns {

@@ -36,7 +36,7 @@ async fn kept(store: &Store, place: &Place, left: i64) {
                 place.sql(sql).await.expect("a number")
             } else {
                 // The batch of each test that can be seen only from inside.
-                all(store).await.len() as i64 + 1
+                i64::try_from(all(store).await.len()).expect("few") + 1
             };
             if rows == left {
                 return;
