@@ -51,10 +51,12 @@ setup:
 	@command -v cmake >/dev/null && command -v cc >/dev/null && command -v make >/dev/null || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq cmake build-essential; }
 
-# The store's tests start a PostgreSQL of their own.
+# The tests start a PostgreSQL and a Redis of their own.
 setup-test: setup
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
 		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq postgresql; }
+	@command -v redis-server >/dev/null || { \
+		$(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq redis-server; }
 
 # On the machine that is to run it, as root.
 install:

@@ -1,17 +1,19 @@
 //! The parts of the hot path, alone: finding model and stream in a body, the tap on a stream, the choice of a
-//! channel, the translation of requests and of streams' events. `make bench` measures the whole.
+//! channel, the translation of requests and of streams' events, the limits. `make bench` measures the whole.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use torouter::base::Ids;
+use torouter::base::{Ids, Limits, Usd};
 use torouter::config;
 use torouter::dialect::translate::{Echo, Reader, Writer};
 use torouter::dialect::{Dialect, Operation, Peek};
+use torouter::gate::limits::{Ask, Clock, Limiter, Spend, Tokens};
 use torouter::meter::Tap;
 use torouter::platform;
 use torouter::route::{Channel, Group, Pick, Plan};
@@ -245,5 +247,61 @@ fn requests(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, peek, tap, route, events, requests);
+/// A request let in and settled, with no limit and with all of them; windows that have something in every bucket.
+fn limits(c: &mut Criterion) {
+    let now = Arc::new(AtomicU64::new(1_795_358_349_123));
+    let limiter = Limiter::memory(Clock::Set(now.clone()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let (most, usd) = (1_000_000_000_000, Usd::from_pico(1_000_000_000_000_000));
+    let all = Limits {
+        rpm: most,
+        rp5h: most,
+        rpd: most,
+        rp7d: most,
+        tpm: most,
+        max_in_flight: most,
+        spend_usd: usd,
+        spend_usd_5h: usd,
+        spend_usd_day: usd,
+        spend_usd_7d: usd,
+        spend_usd_30d: usd,
+    };
+    let price = Usd::from_pico(2_500_000);
+    let ask = Ask {
+        tokens: Tokens {
+            input: 900,
+            output: 4096,
+            stated: false,
+        },
+        spend: Spend {
+            most: Some(price.times(4996)),
+            least: Some(price.times(901)),
+            stated: false,
+        },
+        counts: true,
+    };
+    let request = |limits: &Limits| {
+        let admitted = runtime.block_on(limiter.admit("key_bench", limits, black_box(&ask)));
+        let (reservation, standing) = admitted.expect("room");
+        black_box(standing);
+        reservation.settle(1000, Some(price));
+    };
+    for _ in 0..2000 {
+        now.fetch_add(1_296_000, Ordering::Relaxed);
+        request(&all);
+    }
+    let mut group = c.benchmark_group("limits");
+    group.bench_function("none", |b| b.iter(|| request(&Limits::default())));
+    group.bench_function("all", |b| {
+        b.iter(|| {
+            now.fetch_add(7, Ordering::Relaxed);
+            request(&all);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, peek, tap, route, events, requests, limits);
 criterion_main!(benches);

@@ -166,14 +166,16 @@ impl Reference {
             refusals.extend((0..4).filter_map(|w| self.refusal(w, caps[w]?, 1, 0)));
         }
         let (input, output) = (ask.tokens.input, ask.tokens.output);
-        let tokens = match ask.tokens.stated {
-            true => (input + output, input + output),
-            false => (input + output.min(2048), input + output.min(1)),
+        let tokens = if ask.tokens.stated {
+            (input + output, input + output)
+        } else {
+            (input + output.min(2048), input + output.min(1))
         };
         let nano = |usd: Option<Usd>| usd.map_or(0, |usd| (usd.pico() as u64).div_ceil(1000));
-        let spend = match ask.spend.stated {
-            true => (nano(ask.spend.most), nano(ask.spend.most)),
-            false => (nano(ask.spend.most), nano(ask.spend.least).max(1)),
+        let spend = if ask.spend.stated {
+            (nano(ask.spend.most), nano(ask.spend.most))
+        } else {
+            (nano(ask.spend.most), nano(ask.spend.least).max(1))
         };
         let mut reserve = |what: usize, windows: &[usize], (most, least): (u64, u64)| {
             let limited: Vec<_> = windows

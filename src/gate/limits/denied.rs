@@ -197,3 +197,91 @@ impl Denied {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Surface;
+
+    fn denied(
+        limit: Limit,
+        max: u64,
+        retry_ms: Option<u64>,
+        too_large: bool,
+        used_up: bool,
+    ) -> Fault {
+        let full = Full {
+            limit,
+            max,
+            retry_ms,
+            too_large,
+            used_up,
+        };
+        Denied::new(full, Standing::default()).fault("a")
+    }
+
+    #[test]
+    fn a_refusal_says_which_limit_its_value_when_it_is_back_and_what_to_do() {
+        let fault = denied(Limit::Rpm, 5, Some(36_001), false, true);
+        assert_eq!(
+            fault.message,
+            "The API key \"a\" is limited to 5 requests in a minute (rpm), and has made them. Try again in 37 s, or ask the operator for more."
+        );
+        assert_eq!((fault.kind, fault.status), (FaultKind::RateLimited, 429));
+        assert_eq!(fault.retry_after, Some(Duration::from_secs(37)));
+        let fault = denied(Limit::SpendUsd, 12_500_000_000, None, false, true);
+        assert_eq!(
+            fault.message,
+            "The API key \"a\" is limited to 12.5 USD in all (spend_usd), and what is left is not enough for this request. Ask the operator for more."
+        );
+        assert_eq!(
+            (fault.kind.code(), fault.status),
+            ("API_KEY_QUOTA_EXHAUSTED", 429)
+        );
+        assert_eq!(fault.retry_after, None);
+    }
+
+    #[test]
+    fn only_what_is_really_spent_exhausts_a_quota() {
+        let busy = denied(Limit::SpendUsdDay, 1, Some(1000), false, false);
+        assert_eq!(
+            (busy.kind, busy.retry_after),
+            (FaultKind::RateLimited, Some(Duration::from_secs(1)))
+        );
+        assert_eq!(
+            denied(Limit::SpendUsdDay, 1, None, true, false).kind,
+            FaultKind::RateLimited
+        );
+        let unpriced = denied(Limit::Unpriced, 0, None, false, false);
+        assert_eq!(
+            (unpriced.kind.code(), unpriced.status),
+            ("model_not_allowed", 403)
+        );
+        let away = Denied::unavailable().fault("a");
+        assert_eq!(
+            (away.status, away.retry_after),
+            (503, Some(Duration::from_secs(1)))
+        );
+    }
+
+    #[test]
+    fn each_protocol_calls_a_limit_by_its_own_word() {
+        for (surface, word) in [
+            (Surface::OpenAi, "\"rate_limit_error\""),
+            (Surface::Anthropic, "\"rate_limit_error\""),
+            (Surface::Gemini, "\"RESOURCE_EXHAUSTED\""),
+        ] {
+            for fault in [
+                denied(Limit::Tpm, 5, Some(1), false, true),
+                denied(Limit::SpendUsd, 5, None, false, true),
+            ] {
+                let body = surface.error_body(&fault, "req_1");
+                let body = String::from_utf8_lossy(&body);
+                assert!(
+                    body.contains(word) && body.contains(fault.kind.code()),
+                    "{body}"
+                );
+            }
+        }
+    }
+}

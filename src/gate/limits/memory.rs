@@ -101,7 +101,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::{Caps, Held};
+    use super::super::account::Held;
+    use super::super::need::Caps;
     use super::*;
     use crate::base::{Limits, Usd};
 

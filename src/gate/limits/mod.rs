@@ -6,6 +6,7 @@ mod account;
 mod denied;
 mod link;
 mod memory;
+mod need;
 pub mod past;
 mod redis;
 mod seed;
@@ -20,8 +21,9 @@ pub use seed::{Past, Seed};
 
 use crate::base::{Limits, Secret, Usd, clock};
 use crate::config::OnFailure;
-use account::{Caps, Held, Need};
+use account::Held;
 use memory::{Ledger, Slot};
+use need::{Caps, Need, nano};
 use redis::{Answer, Shared, Ticket};
 
 /// What a request asks for, before it is sent anywhere.
@@ -272,7 +274,7 @@ impl Reservation {
     /// is not limited.
     pub fn settle(mut self, tokens: u64, cost: Option<Usd>) {
         if let Some(reserved) = self.0.take() {
-            let spend = cost.map_or(reserved.held.spend, account::nano);
+            let spend = cost.map_or(reserved.held.spend, nano);
             reserved.settle(tokens, spend);
         }
     }

@@ -10,8 +10,9 @@ use ::redis::aio::MultiplexedConnection;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc};
 
-use super::account::{Caps, Full, Held, Need, WINDOWS};
+use super::account::{Full, Held};
 use super::link::{self, Link};
+use super::need::{Caps, Need, WINDOWS};
 use super::{Clock, Denied, Limit, Standing};
 use crate::base::{Ids, Secret};
 

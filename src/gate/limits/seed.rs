@@ -2,7 +2,7 @@
 
 use crate::base::{Span, Usd};
 
-use super::account::{REQUESTS, TOKENS, nano};
+use super::need::{REQUESTS, TOKENS, nano};
 use super::window::Shape;
 
 /// What was used in one bucket.
