@@ -59,7 +59,9 @@ fn ask(address: SocketAddr, body: &str) -> Option<String> {
         ("connection", "close"),
     ];
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     let asked = request("POST", "/v1/chat/completions", &headers, body.as_bytes());
     stream.write_all(&asked).ok()?;
     let mut answer = Vec::new();
@@ -91,7 +93,10 @@ impl Load {
                 std::thread::spawn(move || {
                     while !stop.load(Relaxed) {
                         if let Some(id) = ask(address, body) {
-                            answered.lock().expect("no panic").push((Instant::now(), id));
+                            answered
+                                .lock()
+                                .expect("no panic")
+                                .push((Instant::now(), id));
                         }
                     }
                 })
@@ -136,7 +141,10 @@ fn gateway(simulator: &Simulator, place: &Place) -> Gateway {
 fn all_are_there(store: &Store, ids: &[String]) {
     eventually("every row is in the store", || {
         let counts = counts(store);
-        assert!(counts.values().all(|count| *count == 1), "a row is there twice");
+        assert!(
+            counts.values().all(|count| *count == 1),
+            "a row is there twice"
+        );
         ids.iter().all(|id| counts.contains_key(id)).then_some(())
     });
 }
@@ -183,6 +191,7 @@ fn usage_waits_for_a_store_that_is_locked() {
     use sqlx::{Connection as _, Executor as _};
     let (simulator, place) = (Simulator::start(&[]), Place::file());
     let gateway = gateway(&simulator, &place);
+    let store = place.open();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -197,9 +206,9 @@ fn usage_waits_for_a_store_that_is_locked() {
     eventually("they wait", || {
         (gateway.metric("torouter_usage_queue_length", &[]) > 29.5).then_some(())
     });
-    assert!(counts(&place.open()).is_empty());
+    assert!(counts(&store).is_empty());
     runtime.block_on(other.execute("ROLLBACK")).expect("free");
-    all_are_there(&place.open(), &ids);
+    all_are_there(&store, &ids);
     eventually("nothing waits", || {
         (gateway.metric("torouter_usage_queue_length", &[]) < 0.5).then_some(())
     });

@@ -1,5 +1,6 @@
 //! The real binary against the simulator, over sockets.
 
+mod agreement;
 mod bad_input;
 mod commands;
 mod endpoints;
