@@ -1,10 +1,12 @@
 //! Tokens of one request, in one model for all dialects.
 
+use std::fmt;
+
 /// Cumulative tokens. The parts of the input are disjoint: `input() = uncached + cache_read +
 /// cache_write()`. `output` holds the reasoning tokens, of which `reasoning` says how many.
 ///
 /// Each dialect's reader makes this form; nobody else normalises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     pub uncached: u64,
     pub cache_read: u64,
@@ -75,6 +77,32 @@ impl Usage {
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Images and audio only where there are any.
+impl fmt::Debug for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Usage");
+        out.field("uncached", &self.uncached)
+            .field("cache_read", &self.cache_read)
+            .field("cache_write_5m", &self.cache_write_5m)
+            .field("cache_write_1h", &self.cache_write_1h)
+            .field("output", &self.output)
+            .field("reasoning", &self.reasoning);
+        for (name, tokens) in [
+            ("image_input", self.image_input),
+            ("audio_input", self.audio_input),
+            ("image_output", self.image_output),
+            ("audio_output", self.audio_output),
+            ("cached_image", self.cached_image),
+            ("cached_audio", self.cached_audio),
+        ] {
+            if tokens > 0 {
+                out.field(name, &tokens);
+            }
+        }
+        out.finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Channels, groups and keys, and the names by which they refer to each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -7,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{Table, integer_of, string_of};
 use super::sections::network;
 use super::source::Report;
-use super::{Channel, Group, Health, Key, Member, Timeouts, values};
+use super::{Catalog, Channel, Group, Health, Key, Member, Timeouts, values};
 use crate::base::clock::parse_rfc3339;
 use crate::base::limits::{MAX_COUNT, MAX_USD};
 use crate::base::{Limits, Usd};
@@ -70,12 +71,16 @@ fn string_map(
     pairs
 }
 
-pub fn channels(root: &mut Table<'_, '_>, report: &mut Report) -> Placed<Channel> {
+pub fn channels(
+    root: &mut Table<'_, '_>,
+    catalog: &Arc<Catalog>,
+    report: &mut Report,
+) -> Placed<Channel> {
     let mut channels: Placed<Channel> = Vec::new();
     for mut t in root.tables("channels", report) {
         let taken: Vec<&str> = channels.iter().map(|(_, c)| c.name.as_str()).collect();
         let (at, name) = name(&mut t, &taken, report);
-        if let Some(channel) = channel(&mut t, name, report) {
+        if let Some(channel) = channel(&mut t, name, catalog, report) {
             channels.push((at, channel));
         }
         t.finish(report);
@@ -89,7 +94,12 @@ pub fn channels(root: &mut Table<'_, '_>, report: &mut Report) -> Placed<Channel
     channels
 }
 
-fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<Channel> {
+fn channel(
+    t: &mut Table<'_, '_>,
+    name: String,
+    catalog: &Arc<Catalog>,
+    report: &mut Report,
+) -> Option<Channel> {
     let platform = t.required("platform", report).and_then(|(word, at)| {
         let platform = platform::by_name(&word);
         if platform.is_none() {
@@ -103,6 +113,7 @@ fn channel(t: &mut Table<'_, '_>, name: String, report: &mut Report) -> Option<C
     });
     let base = base_url(t, platform, report);
     let channel = Channel {
+        catalog: catalog.clone(),
         api_key: t.secret("api_key", report),
         models: t
             .list("models", "a model id or glob", report, |m| {

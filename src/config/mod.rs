@@ -131,6 +131,8 @@ pub struct Channel {
     /// Globs of the provider's models that have no Chat Completions.
     pub responses_only: Vec<String>,
     pub health: Health,
+    /// What is known of its models.
+    pub catalog: Arc<Catalog>,
 }
 
 impl Channel {
@@ -144,9 +146,12 @@ impl Channel {
     /// How a request of another protocol is to be written for this model of the provider's.
     pub fn target<'a>(&self, model: &'a str) -> Target<'a> {
         if self.is_responses_only(model) {
-            self.platform.responses_target(model)
-        } else {
-            self.platform.target(model)
+            return self.platform.responses_target(model);
+        }
+        let target = self.platform.target(model);
+        match self.catalog.find(model).and_then(|model| model.max_output) {
+            Some(max_output) => target.with_max_output(max_output),
+            None => target,
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     let limits = limits(&mut root, report);
     let catalog = catalog(&mut root, report);
     later(&mut root, report);
-    let channels = accounts::channels(&mut root, report);
+    let channels = accounts::channels(&mut root, &catalog, report);
     let groups = accounts::groups(&mut root, &channels, report);
     let keys = accounts::keys(&mut root, &groups, report);
     root.finish(report);

@@ -217,12 +217,15 @@ fn the_store_has_defaults_and_takes_a_url_or_a_secret() {
     assert_eq!(store.url.expose(), "sqlite:/var/lib/torouter/torouter.db");
     assert_eq!(store.responses_ttl, Duration::from_secs(30 * 86_400));
     assert_eq!(store.responses_max_bytes, 10 << 30);
+    assert_eq!(store.usage_ttl, Duration::from_secs(90 * 86_400));
+    assert!(store.key_secret.is_none() && store.spool.is_none());
+    assert_eq!(store.spool_max_bytes, 1 << 30);
     for url in [
         "\"postgres://u:hidden@h/d\"",
         "{ value = \"postgres://u:hidden@h/d\" }",
     ] {
         let section = format!(
-            "[store]\nurl = {url}\nresponses_ttl = \"12h\"\nresponses_max_bytes = \"1MiB\"\n{GOOD}"
+            "[store]\nurl = {url}\nresponses_ttl = \"12h\"\nresponses_max_bytes = \"1MiB\"\nusage_ttl = \"0s\"\nkey_secret = {{ value = \"hidden-and-32-bytes-long-at-least\" }}\nspool = \"/s/p\"\nspool_max_bytes = \"2MiB\"\n{GOOD}"
         );
         let (config, report) = parse("t.toml", &section);
         assert_eq!(report.mistakes(), "");
@@ -231,6 +234,11 @@ fn the_store_has_defaults_and_takes_a_url_or_a_secret() {
         assert_eq!(store.url.expose(), "postgres://u:hidden@h/d");
         assert_eq!(store.responses_ttl, Duration::from_secs(43_200));
         assert_eq!(store.responses_max_bytes, 1 << 20);
+        assert_eq!(store.usage_ttl, Duration::ZERO);
+        let secret = store.key_secret.as_ref().expect("a secret");
+        assert_eq!(secret.expose(), "hidden-and-32-bytes-long-at-least");
+        assert_eq!(store.spool.as_deref(), Some(std::path::Path::new("/s/p")));
+        assert_eq!(store.spool_max_bytes, 2 << 20);
         assert!(!format!("{store:?}").contains("hidden"));
     }
 }
@@ -261,6 +269,26 @@ fn mistakes_of_the_store_have_their_places_and_hide_the_url() {
         (
             "responses_max_bytes = \"10\"",
             "t.toml:2:23: store.responses_max_bytes: \"10\" is not a size like \"10GiB\"",
+        ),
+        (
+            "usage_ttl = \"59m\"",
+            "t.toml:2:13: store.usage_ttl must be from \"1h\" to \"36500d\", or \"0s\": for ever",
+        ),
+        (
+            "key_secret = { value = \"hidden, but too short a one\" }",
+            "t.toml:2:14: store.key_secret is too short: at least 32 bytes, as `openssl rand -hex 32` makes them",
+        ),
+        (
+            "key_secret = \"hidden-and-32-bytes-long-at-least\"",
+            "t.toml:2:14: store.key_secret must be { env = \"NAME\" } or { file = \"PATH\" }: secrets do not stand in the file",
+        ),
+        (
+            "spool = \"\"",
+            "t.toml:2:9: store.spool is empty; write a path, or leave it out",
+        ),
+        (
+            "spool_max_bytes = 5",
+            "t.toml:2:19: store.spool_max_bytes must be a size like \"1GiB\", not an integer",
         ),
         (
             "responses_tll = \"1d\"",

@@ -77,6 +77,18 @@ impl Dialect {
 }
 
 impl Target<'_> {
+    /// With the most output that the model has, where the protocol demands that a request says how much it may be.
+    #[must_use]
+    pub fn with_max_output(self, max_output: u64) -> Self {
+        match self {
+            Self::Anthropic(target) => Self::Anthropic(anthropic::Target {
+                max_output,
+                ..target
+            }),
+            Self::OpenAiChat(_) | Self::OpenAiResponses(_) | Self::Gemini(_) => self,
+        }
+    }
+
     /// Writes the request. A loss that changes the meaning is a refusal that names the field.
     pub fn write_request(&self, request: &Request<'_>) -> Result<Rendered, Fault> {
         self.write_request_for(request, None)

@@ -17,6 +17,7 @@ use super::latch::Latch;
 use super::socket;
 use super::stored;
 use crate::base::{Fault, FaultKind, id};
+use crate::config::Catalog;
 use crate::dialect::endpoint::{self, Unmatched};
 use crate::dialect::{Endpoint, Operation, Peek, Surface};
 use crate::gate::{Credentials, client_address, is_query_key};
@@ -314,9 +315,9 @@ async fn gather(
 }
 
 /// The id without an ending that only asks for reasoning.
-fn without_wish(model: &str) -> &str {
+fn without_wish<'a>(model: &'a str, catalog: &Catalog) -> &'a str {
     match model.strip_suffix("-thinking") {
-        Some(base) if !is_thinking_id(model) => base,
+        Some(base) if !catalog.knows(model) && !is_thinking_id(model) => base,
         _ => model,
     }
 }
@@ -358,11 +359,12 @@ pub fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Re
     if asked.model.is_empty() {
         return Ok(());
     }
+    let catalog = &x.world.config.catalog;
     let names = [
         asked.model.as_str(),
         asked.target.as_str(),
-        without_wish(&asked.model),
-        without_wish(&asked.target),
+        without_wish(&asked.model, catalog),
+        without_wish(&asked.target, catalog),
     ];
     if key.allows_model(&names) {
         return Ok(());

@@ -140,7 +140,8 @@ impl Channel {
             return Some(whole(Cow::Borrowed(mapped)));
         }
         let named = self.config.models.iter().any(|m| m == asked || m == own);
-        if named || is_thinking_id(own) {
+        let is_id = |id| self.config.catalog.knows(id) || is_thinking_id(id);
+        if named || is_id(asked) || is_id(own) {
             return self.serves(asked, own).then_some(whole(Cow::Borrowed(own)));
         }
         if let Some(base) = asked
@@ -335,6 +336,25 @@ pub(super) mod tests {
         let channel = Channel::new(0, config.channels[0].clone());
         channel.set_addresses(vec![SocketAddr::from(([127, 0, 0, 1], 9))]);
         channel
+    }
+
+    #[test]
+    fn an_id_of_the_catalogue_is_no_wish_to_think() {
+        let file = std::env::temp_dir().join(format!("torouter-wish-{}.toml", std::process::id()));
+        std::fs::write(&file, "[[models]]\nid = \"deep-thinking\"\n").expect("a file");
+        let channel = channel(&format!(
+            "platform = \"openai\"\n[catalog]\nmodels = {:?}",
+            file.display().to_string()
+        ));
+        std::fs::remove_file(&file).expect("the file");
+        for (asked, model, reason) in [
+            ("deep-thinking", "deep-thinking", false),
+            ("openai/deep-thinking", "deep-thinking", false),
+            ("other-thinking", "other", true),
+        ] {
+            let routed = channel.route(asked).expect("served");
+            assert_eq!((&*routed.model, routed.reason), (model, reason), "{asked}");
+        }
     }
 
     #[test]

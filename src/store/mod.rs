@@ -21,6 +21,7 @@ mod response;
 mod responses;
 mod schema;
 mod secret;
+mod sums;
 mod upkeep;
 mod usage;
 mod used;

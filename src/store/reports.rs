@@ -4,7 +4,7 @@
 use super::Store;
 use super::engine::{Arg, Row};
 use super::error::StoreError;
-use super::usage::{COST_PART, HOUR_MS};
+use super::sums::{COST_PART, HOUR_MS};
 use crate::base::Usd;
 use crate::base::clock;
 

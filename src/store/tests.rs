@@ -100,6 +100,35 @@ async fn a_full_disk_is_told_and_nothing_half_is_left() {
 }
 
 #[tokio::test]
+async fn a_batch_that_finds_the_disk_full_is_written_later() {
+    let rows: Vec<UsageRow> = (0..2000)
+        .map(|at| UsageRow {
+            at,
+            is_final: true,
+            model: format!("m{at}"),
+            ..UsageRow::default()
+        })
+        .collect();
+    on_both("full-usage", async |store: Store| {
+        allow_pages(&store, 60).await;
+        let full = store.usage_write("b".into(), rows.clone()).await;
+        assert_eq!(full.expect_err("full").trouble, Trouble::Full);
+        for sql in [
+            "SELECT COUNT(*) FROM requests",
+            "SELECT COUNT(*) FROM hours",
+            "SELECT COUNT(*) FROM batches",
+        ] {
+            assert_eq!(count(&store, sql).await, 0, "{sql}");
+        }
+        allow_pages(&store, 10_000).await;
+        let written = store.usage_write("b".into(), rows.clone()).await;
+        assert!(written.expect("there is room again"));
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM requests").await, 2000);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_commit_that_fails_is_undone() {
     on_both("commit", async |store: Store| {
         let dangling = store.call(|inner| async move {

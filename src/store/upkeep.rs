@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine::args;
 use super::error::{StoreError, Trouble};
-use super::usage::HOUR_MS;
+use super::sums::HOUR_MS;
 use super::{Inner, Store, now, signed};
 use crate::base::clock;
 

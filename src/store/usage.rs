@@ -1,18 +1,14 @@
 //! What requests have used: a row each, their sums an hour, and what each key has spent, written together and once.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Arg, Row, Work, args, placeholders, text};
 use super::error::StoreError;
+use super::sums::{HOURS, SPENT, fold};
 use super::{Inner, Store, now};
 use crate::base::limits::MAX_COUNT;
-
-pub(super) const HOUR_MS: i64 = 3_600_000;
-/// A sum of picodollars stands in two columns.
-pub(super) const COST_PART: i64 = 1_000_000_000;
 
 /// One request that has ended, or one failed attempt of it that used tokens. The names that serde writes are those of
 /// the spool's files: they stay as they are.
@@ -140,10 +136,10 @@ async fn write(inner: &Inner, batch: String, mut rows: Vec<UsageRow>) -> Result<
 
 /// The statements that insert 1, 2, 4, … 128 rows of a table: few are kept prepared, and none has more arguments than
 /// SQLite takes (32 766).
-struct Inserts([String; 8]);
+pub(super) struct Inserts([String; 8]);
 
 impl Inserts {
-    fn new(table: &str, columns: &str, then: &str) -> Self {
+    pub(super) fn new(table: &str, columns: &str, then: &str) -> Self {
         let count = columns.split(", ").count();
         Self(std::array::from_fn(|power| {
             let marks = placeholders(1 << power, count);
@@ -177,116 +173,6 @@ pub(super) use request_columns;
 
 static REQUESTS: LazyLock<Inserts> =
     LazyLock::new(|| Inserts::new("requests", request_columns!(), ""));
-
-static HOURS: LazyLock<Inserts> = LazyLock::new(|| {
-    let sums = "requests, errors, input, cache_read, cache_write, output, reasoning, estimated, priced, unpriced, cost_high, cost_low";
-    let of = "hour, key_id, key_name, group_name, channel, model";
-    let add = adding("hours", sums);
-    Inserts::new(
-        "hours",
-        &format!("{of}, {sums}"),
-        &format!("ON CONFLICT ({of}) DO UPDATE SET {add}"),
-    )
-});
-
-static SPENT: LazyLock<Inserts> = LazyLock::new(|| {
-    let add = adding("spent", "cost_high, cost_low");
-    Inserts::new(
-        "spent",
-        "key_id, cost_high, cost_low",
-        &format!("ON CONFLICT (key_id) DO UPDATE SET {add}"),
-    )
-});
-
-fn adding(table: &str, columns: &str) -> String {
-    let add = |column: &str| format!("{column} = {table}.{column} + excluded.{column}");
-    columns.split(", ").map(add).collect::<Vec<_>>().join(", ")
-}
-
-/// What an hour's sums are of: hour, id and name of the key, group, channel, model.
-type Of = (i64, String, String, String, String, String);
-
-#[derive(Default)]
-struct Sums {
-    requests: i64,
-    errors: i64,
-    input: i64,
-    cache_read: i64,
-    cache_write: i64,
-    output: i64,
-    reasoning: i64,
-    estimated: i64,
-    priced: i64,
-    unpriced: i64,
-    cost_high: i64,
-    cost_low: i64,
-}
-
-impl Sums {
-    fn columns(self, (hour, key_id, key, group, channel, model): Of) -> Vec<Arg> {
-        args![
-            hour,
-            key_id,
-            key,
-            group,
-            channel,
-            model,
-            self.requests,
-            self.errors,
-            self.input,
-            self.cache_read,
-            self.cache_write,
-            self.output,
-            self.reasoning,
-            self.estimated,
-            self.priced,
-            self.unpriced,
-            self.cost_high,
-            self.cost_low,
-        ]
-    }
-
-    fn add(&mut self, row: &UsageRow) {
-        self.requests += i64::from(row.is_final);
-        self.errors += i64::from(row.is_final && row.status >= 400);
-        self.input += row.input();
-        self.cache_read += row.cache_read;
-        self.cache_write += row.cache_write_5m + row.cache_write_1h;
-        self.output += row.output;
-        self.reasoning += row.reasoning;
-        self.estimated += i64::from(row.estimated);
-        let used = row.input() + row.output > 0;
-        let cost = row.cost_pico;
-        self.priced += i64::from(cost.is_some_and(|cost| used || cost > 0));
-        self.unpriced += i64::from(used && cost.is_none());
-        self.cost_high += cost.unwrap_or(0) / COST_PART;
-        self.cost_low += cost.unwrap_or(0) % COST_PART;
-    }
-}
-
-/// The sums of a batch, an hour and all else that reports tell apart; and what each key has spent in it.
-fn fold(rows: &[UsageRow]) -> (BTreeMap<Of, Sums>, BTreeMap<String, (i64, i64)>) {
-    let (mut hours, mut spent) = (BTreeMap::<Of, Sums>::new(), BTreeMap::new());
-    for row in rows {
-        let of = (
-            row.at / HOUR_MS,
-            row.key_id.clone(),
-            row.key.clone(),
-            row.group.clone(),
-            row.channel.clone(),
-            row.model.clone(),
-        );
-        hours.entry(of).or_default().add(row);
-        if let Some(cost) = row.cost_pico.filter(|cost| *cost > 0)
-            && !row.key_id.is_empty()
-        {
-            let (high, low) = spent.entry(row.key_id.clone()).or_insert((0, 0));
-            *high += cost / COST_PART;
-            *low += cost % COST_PART;
-        }
-    }
-    (hours, spent)
-}
 
 impl UsageRow {
     pub(super) fn input(&self) -> i64 {

@@ -4,7 +4,7 @@ use super::Store;
 use super::engine::args;
 use super::error::StoreError;
 use super::reports::{INPUT, SWEPT, Source, usd};
-use super::usage::{COST_PART, HOUR_MS};
+use super::sums::{COST_PART, HOUR_MS};
 use crate::base::Usd;
 
 /// More ids are not asked for by name: all keys are read, and these taken out.

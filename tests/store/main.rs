@@ -2,10 +2,17 @@
 
 mod bounds;
 mod conversations;
+mod keys;
 mod names;
 mod opening;
+mod paging;
 mod place;
 mod postgres;
+mod reports;
+mod retention;
+mod secret;
+mod speed;
 mod sqlite;
 mod suite;
 mod turns;
+mod usage;

@@ -125,6 +125,7 @@ async fn each_turn_rests_on_all_before_it() {
         url: killed.unwrap_or_else(|| "sqlite::memory:".to_owned()),
         responses_ttl: DAY,
         responses_max_bytes: 1 << 30,
+        usage_ttl: DAY,
     };
     let store = Store::open(&settings).expect("opened");
     turn(&store, new("r0")).await;

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::place::{Place, Postgres};
-use super::{bounds, conversations, names, opening, turns};
+use super::{
+    bounds, conversations, keys, names, opening, paging, reports, retention, secret, turns, usage,
+};
 
 pub type Case = (&'static str, fn(Place) -> Pin<Box<dyn Future<Output = ()>>>);
 
@@ -23,6 +25,12 @@ fn all() -> impl Iterator<Item = &'static Case> {
         names::CASES,
         bounds::CASES,
         opening::CASES,
+        keys::CASES,
+        secret::CASES,
+        usage::CASES,
+        reports::CASES,
+        paging::CASES,
+        retention::CASES,
     ]
     .into_iter()
     .flatten()

@@ -166,3 +166,6 @@ fn price(value: &DeValue<'_>) -> Option<u64> {
         .ok()
         .filter(|&pico| pico <= MAX_PRICE * 1_000_000)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,11 @@
 use super::*;
 
-mod files;
 mod laws;
 
 use super::price::Kind;
 
 /// The model of a catalogue file with these lines in its only entry.
-fn model(lines: &str) -> Model {
+pub fn model(lines: &str) -> Model {
     let text = format!("[[models]]\nid = \"m\"\n{lines}");
     let mut report = Report::new("models.toml", &text);
     let models = read::models(&text, &mut report);
@@ -22,7 +21,7 @@ fn catalog(text: &str) -> Catalog {
     catalog
 }
 
-fn cost(model: &Model, usage: Usage, tier: Tier) -> Option<String> {
+pub fn cost(model: &Model, usage: Usage, tier: Tier) -> Option<String> {
     model.cost(&usage, tier).map(|usd| usd.to_string())
 }
 

@@ -291,7 +291,6 @@ pub fn error_event(fault: &Fault) -> Bytes {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 struct WrittenUsage {
     prompt_token_count: Option<f64>,
     cached_content_token_count: Option<f64>,

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::*;
+use super::super::price::Kind;
+use super::super::tests::{cost, model};
+use super::super::*;
 
 fn mistakes(text: &str) -> String {
     let mut report = Report::new("m.toml", text);
@@ -235,6 +237,26 @@ fn the_operators_file_ranks_first_and_is_read_anew_each_time() {
         assert_eq!(input_price(&catalog, "odd"), None);
         assert!(catalog.knows("claude-opus-4-7"));
     }
+}
+
+#[test]
+fn a_channel_knows_what_the_catalogue_knows_of_its_models() {
+    let folder = Folder::new("channel");
+    folder.write(
+        "models.toml",
+        "[[models]]\nid = \"claude-opus-4-7\"\nmax_output = 777\n",
+    );
+    let (config, report) = folder.config("models = \"models.toml\"");
+    assert_eq!(report.mistakes(), "");
+    let mut channel = config.expect("valid").channels.remove(0);
+    channel.platform = crate::platform::by_name("anthropic").expect("a platform");
+    let most = |model| match channel.target(model) {
+        crate::dialect::translate::Target::Anthropic(target) => target.max_output,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(most("claude-opus-4-7"), 777);
+    // Not in the catalogue: by the shape of its id.
+    assert_eq!(most("claude-3-5-haiku-x"), 8192);
 }
 
 #[test]
