@@ -48,6 +48,7 @@ pub struct Ledger {
     adopted: Mutex<Vec<Adopted>>,
     name: String,
     batches: AtomicU64,
+    max_rows: u64,
     held_rows: AtomicU64,
     held_bytes: AtomicU64,
     troubles: Troubles,
@@ -104,6 +105,15 @@ impl Ledger {
         spool: Option<PathBuf>,
         spool_max_bytes: u64,
     ) -> Result<Arc<Self>, String> {
+        Self::open_within(store, spool, spool_max_bytes, MAX_ROWS)
+    }
+
+    fn open_within(
+        store: Store,
+        spool: Option<PathBuf>,
+        spool_max_bytes: u64,
+        max_rows: u64,
+    ) -> Result<Arc<Self>, String> {
         let mut queue = Queue::default();
         let (mut own, mut adopted) = (None, Vec::new());
         if let Some(folder) = spool {
@@ -134,6 +144,7 @@ impl Ledger {
             adopted: Mutex::new(adopted),
             name: Ids::random().next(""),
             batches: AtomicU64::new(0),
+            max_rows,
             held_rows: AtomicU64::new(0),
             held_bytes: AtomicU64::new(0),
             troubles: Troubles::default(),
@@ -149,7 +160,7 @@ impl Ledger {
     /// Takes a row. Where there is no more room it is lost, and counted as that.
     pub fn push(&self, row: UsageRow) {
         let bytes = size_of_row(&row);
-        let has_room = self.held_rows.load(Relaxed) < MAX_ROWS
+        let has_room = self.held_rows.load(Relaxed) < self.max_rows
             && self.held_bytes.load(Relaxed) + bytes <= MAX_BYTES;
         if !has_room {
             metrics().usage_write_failures.inc();

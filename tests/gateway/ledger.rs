@@ -191,6 +191,7 @@ fn usage_waits_for_a_store_that_is_locked() {
     use sqlx::{Connection as _, Executor as _};
     let (simulator, place) = (Simulator::start(&[]), Place::file());
     let gateway = gateway(&simulator, &place);
+    let store = place.open();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -205,9 +206,9 @@ fn usage_waits_for_a_store_that_is_locked() {
     eventually("they wait", || {
         (gateway.metric("torouter_usage_queue_length", &[]) > 29.5).then_some(())
     });
-    assert!(counts(&place.open()).is_empty());
+    assert!(counts(&store).is_empty());
     runtime.block_on(other.execute("ROLLBACK")).expect("free");
-    all_are_there(&place.open(), &ids);
+    all_are_there(&store, &ids);
     eventually("nothing waits", || {
         (gateway.metric("torouter_usage_queue_length", &[]) < 0.5).then_some(())
     });

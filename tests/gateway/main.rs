@@ -1,6 +1,7 @@
 //! The real binary against the simulator, over sockets.
 
 mod admin;
+mod agreement;
 mod bad_input;
 mod commands;
 mod endpoints;

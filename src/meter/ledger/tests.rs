@@ -166,21 +166,20 @@ async fn while_the_store_is_locked_rows_wait_on_disk_in_few_batches() {
 async fn without_a_spool_rows_wait_in_memory_up_to_a_bound() {
     let folder = Folder::new();
     let store = store(&folder);
-    let ledger = Ledger::open(store.clone(), None, 0).expect("a ledger");
+    let ledger = Ledger::open_within(store.clone(), None, 0, 3000).expect("a ledger");
     let lost = metrics().usage_write_failures.get();
-    for n in 0..MAX_ROWS as i64 + 500 {
+    for n in 0..3500 {
         ledger.push(row(n));
     }
-    let held = ledger.held_rows.load(Relaxed);
-    assert!(ledger.held_bytes.load(Relaxed) <= MAX_BYTES);
-    assert_eq!(
-        metrics().usage_write_failures.get() - lost,
-        MAX_ROWS + 500 - held
-    );
+    assert_eq!(ledger.held_rows.load(Relaxed), 3000);
+    let one = size_of_row(&row(0));
+    assert_eq!(ledger.held_bytes.load(Relaxed), 3000 * one);
+    assert!(MAX_ROWS * one > MAX_BYTES, "the bytes are what bounds it");
+    assert_eq!(metrics().usage_write_failures.get() - lost, 500);
     let task = start(&ledger);
     until("all is written", || ledger.held_rows.load(Relaxed) == 0).await;
     assert!(ledger.flush().await);
-    assert_eq!(total(&store).await.requests, held.cast_signed());
+    assert_eq!(total(&store).await.requests, 3000);
     task.abort();
 }
 
