@@ -90,9 +90,12 @@ impl World {
         self.ring.load()
     }
 
-    /// The keys of the store have changed.
-    pub fn renew_ring(&self) {
-        let ring = KeyRing::new(&self.config.groups, &self.config.keys, &self.book);
+    /// The ring of the keys as they are known by now.
+    fn make_ring(&self) -> KeyRing {
+        KeyRing::new(&self.config.groups, &self.config.keys, &self.book)
+    }
+
+    fn take_ring(&self, ring: KeyRing) {
         self.ring.store(Arc::new(ring));
         reset_series();
     }

@@ -103,6 +103,7 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     let keys = Keys::new(
         World::new(run.config, Arc::new(book), limiter, None),
         keeper.store.clone(),
+        ledger.clone(),
     );
     open::read_keys(&keys)?;
     let world = keys.world.clone();
@@ -212,7 +213,7 @@ impl BackgroundService for Upkeep {
             };
             tokio::select! {
                 _ = shutdown.changed() => break,
-                _ = hangup => self.reload(),
+                _ = hangup => self.reload().await,
             }
         }
         drain(&self.keeper, &self.ledger).await;
@@ -222,7 +223,7 @@ impl BackgroundService for Upkeep {
 impl Upkeep {
     /// Reads the config again: a valid one is used from the next request on, a wrong one changes
     /// nothing.
-    fn reload(&self) {
+    async fn reload(&self) {
         let Some(path) = &self.file else {
             tracing::info!("SIGHUP: there is no config file to read again");
             return;
@@ -243,7 +244,7 @@ impl Upkeep {
                     Some(&old),
                 ));
                 watch_channels(&world);
-                self.keys.take_over(&world);
+                self.keys.take_over(world).await;
                 tracing::info!(file, "the config has been read again");
                 "ok"
             }

@@ -160,6 +160,9 @@ fn json_line(out: &mut String, r: &Record<'_>) -> std::fmt::Result {
             u.reasoning,
             r.estimated
         )?;
+        if let Some(cost) = r.cost {
+            write!(out, ",\"cost_usd\":{cost}")?;
+        }
     }
     write!(
         out,

@@ -9,10 +9,10 @@ use crate::admin;
 use crate::stand::{Gateway, Simulator, free_address, torouter};
 
 /// A database in a folder that goes with the test.
-struct Database(PathBuf);
+pub struct Database(PathBuf);
 
 impl Database {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let name = format!(
             "torouter-keys-{}-{}",
             std::process::id(),
@@ -23,7 +23,11 @@ impl Database {
         Self(folder)
     }
 
-    fn head(&self) -> String {
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn head(&self) -> String {
         let path = self.0.join("torouter.db");
         format!("[store]\nurl = \"sqlite:{}\"\n", path.display())
     }
@@ -41,7 +45,7 @@ fn start() -> (Database, Simulator, Gateway) {
     (database, simulator, gateway)
 }
 
-fn run(config: &Path, words: &str) -> Output {
+pub fn run(config: &Path, words: &str) -> Output {
     let mut command = torouter();
     command.args(words.split(' ')).arg("--config").arg(config);
     command.output().expect("the binary runs")
@@ -51,7 +55,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
     serde_json::from_slice(&output.stdout).expect("one JSON object")

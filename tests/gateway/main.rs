@@ -7,6 +7,7 @@ mod commands;
 mod endpoints;
 mod failover;
 mod fidelity;
+mod handed_out;
 mod http1;
 mod keys;
 mod leaving;

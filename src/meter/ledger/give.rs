@@ -34,6 +34,19 @@ impl Ledger {
         }
     }
 
+    /// Before anything else is served: what processes before this one left behind, as far as `patience` lasts. Limits are
+    /// told what was used, and should not miss it.
+    pub async fn recover(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        while tokio::time::Instant::now() < deadline
+            && let Some(batch) = self.next()
+        {
+            if !self.give(batch).await {
+                return;
+            }
+        }
+    }
+
     pub(super) fn next(&self) -> Option<Batch> {
         let mut queue = lock(&self.queue);
         let mut batch = queue.batches.pop_front()?;
