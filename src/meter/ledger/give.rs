@@ -66,7 +66,7 @@ impl Ledger {
                     rows
                 }
                 Err(error) => {
-                    self.refuse(batch, &error.to_string());
+                    self.refuse(&batch, &error.to_string());
                     return true;
                 }
             },
@@ -87,7 +87,7 @@ impl Ledger {
                 true
             }
             Err(error) if error.trouble == Trouble::Failed => {
-                self.refuse(batch, &error.message);
+                self.refuse(&batch, &error.message);
                 true
             }
             Err(error) => {
@@ -134,7 +134,7 @@ impl Ledger {
     }
 
     /// The store would never take it: the others go on without it.
-    fn refuse(&self, batch: Batch, why: &str) {
+    fn refuse(&self, batch: &Batch, why: &str) {
         let aside = match (&self.spool, &batch.segment) {
             (Some(spool), Some(segment)) => spool.put_aside(segment).ok(),
             _ => None,
@@ -152,6 +152,6 @@ impl Ledger {
                 "a batch of usage cannot be written and is lost"
             ),
         }
-        self.is_done(&batch);
+        self.is_done(batch);
     }
 }
