@@ -79,7 +79,7 @@ impl Ledger {
                     rows
                 }
                 Err(error) => {
-                    self.refuse(batch, &error.to_string());
+                    self.refuse(&batch, &error.to_string());
                     return true;
                 }
             },
@@ -100,7 +100,7 @@ impl Ledger {
                 true
             }
             Err(error) if error.trouble == Trouble::Failed => {
-                self.refuse(batch, &error.message);
+                self.refuse(&batch, &error.message);
                 true
             }
             Err(error) => {
@@ -147,7 +147,7 @@ impl Ledger {
     }
 
     /// The store would never take it: the others go on without it.
-    fn refuse(&self, batch: Batch, why: &str) {
+    fn refuse(&self, batch: &Batch, why: &str) {
         let aside = match (&self.spool, &batch.segment) {
             (Some(spool), Some(segment)) => spool.put_aside(segment).ok(),
             _ => None,
@@ -165,6 +165,6 @@ impl Ledger {
                 "a batch of usage cannot be written and is lost"
             ),
         }
-        self.is_done(&batch);
+        self.is_done(batch);
     }
 }
