@@ -4,6 +4,7 @@
 mod keys;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,10 +16,12 @@ use crate::base::Outcome;
 use crate::config::Config;
 use crate::gate::limits::Limiter;
 use crate::gate::{Book, Key, KeyRing};
-use crate::meter::{metrics, reset_series};
+use crate::meter::metrics;
 use crate::route::{Channel, Group};
 
 pub use keys::Keys;
+
+static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 /// More model names than this are not told apart in metrics.
 const MAX_MODELS: usize = 512;
@@ -28,6 +31,8 @@ pub struct World {
     /// What outlives it.
     pub book: Arc<Book>,
     pub limiter: Arc<Limiter>,
+    /// No other world of this process has it.
+    pub number: u32,
     /// Changes with the keys of the store, also while the config stays.
     ring: ArcSwap<KeyRing>,
     pub groups: Vec<Group>,
@@ -78,6 +83,7 @@ impl World {
             ring: ArcSwap::from_pointee(KeyRing::new(&config.groups, &config.keys, &book)),
             book,
             limiter,
+            number: WORLDS.fetch_add(1, Relaxed),
             groups,
             named_models: named_models(&config),
             seen_models: Mutex::default(),
@@ -97,7 +103,6 @@ impl World {
 
     fn take_ring(&self, ring: KeyRing) {
         self.ring.store(Arc::new(ring));
-        reset_series();
     }
 
     pub fn count_attempt(&self, channel: &Channel, outcome: Outcome) {

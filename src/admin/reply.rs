@@ -153,7 +153,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let seconds = match error.trouble {
             Trouble::Down | Trouble::Locked => "1",
-            Trouble::Full | Trouble::Failed => "30",
+            Trouble::Full | Trouble::Refused | Trouble::Failed => "30",
         };
         Self::new(503, "store_unavailable", format!("the store: {error}"))
             .with("retry-after", seconds)

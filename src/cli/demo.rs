@@ -84,7 +84,7 @@ pub fn run(options: &Options) -> Result<(), Failed> {
         ..simulate::Options::default()
     })
     .map_err(Failed::Start)?;
-    let mut server = run::gateway(run::Run {
+    let (mut server, ledger) = run::gateway(run::Run {
         config,
         file: None,
         upgrade: false,
@@ -94,7 +94,7 @@ pub fn run(options: &Options) -> Result<(), Failed> {
     service.add_tcp(&simulator_address.to_string());
     server.add_service(service);
     println!("{}", greeting(options));
-    server.run_forever();
+    run::until_end(server, &ledger);
 }
 
 fn greeting(options: &Options) -> String {

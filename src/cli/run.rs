@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::listeners::tls::TlsSettings;
 use pingora::server::configuration::{Opt, ServerConf};
-use pingora::server::{Server, ShutdownWatch};
+use pingora::server::{RunArgs, Server, ShutdownWatch};
 use pingora::services::background::{BackgroundService, background_service};
 use pingora::services::listening::Service;
 
@@ -29,6 +29,8 @@ const POOL: usize = 1024;
 const MAX_RETRIES: usize = 256;
 /// How often the end of the last request is looked for while draining.
 const DRAIN_STEP: Duration = Duration::from_millis(50);
+/// How long the end waits for Redis.
+const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 
 /// What to run.
 pub struct Run {
@@ -72,7 +74,7 @@ pub fn server(threads: usize, drain: Duration, upgrade: Option<(&str, bool)>) ->
 }
 
 /// Builds the gateway's services. The caller may add its own before `run`.
-pub fn gateway(run: Run) -> Result<Server, Failed> {
+pub fn gateway(run: Run) -> Result<(Server, Arc<Ledger>), Failed> {
     let config = run.config.clone();
     let tls_addresses = config.server.tls.iter().flat_map(|tls| &tls.listen);
     let mut addresses: Vec<SocketAddr> = config.server.listen.clone();
@@ -145,7 +147,7 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
         Upkeep {
             keys,
             keeper,
-            ledger,
+            ledger: ledger.clone(),
             file: run.file,
         },
     );
@@ -153,7 +155,16 @@ pub fn gateway(run: Run) -> Result<Server, Failed> {
     server.add_service(front);
     server.add_service(admin);
     server.add_service(upkeep);
-    Ok(server)
+    Ok((server, ledger))
+}
+
+/// Runs until the end. Requests that were still under way when the time to drain was over end with Pingora's runtimes: what
+/// they used is put down after that.
+pub fn until_end(server: Server, ledger: &Ledger) -> ! {
+    server.run(RunArgs::default());
+    ledger.end();
+    meter::flush_log();
+    std::process::exit(0);
 }
 
 /// What the admin API tells the rest of the gateway.
@@ -216,7 +227,7 @@ impl BackgroundService for Upkeep {
                 _ = hangup => self.reload().await,
             }
         }
-        drain(&self.keeper, &self.ledger).await;
+        drain(&self.keeper, &self.ledger, &self.keys).await;
     }
 }
 
@@ -265,7 +276,7 @@ fn watch_channels(world: &World) {
 
 /// Waits for the requests under way, as long as Pingora's grace lasts, and ends the process as soon as
 /// there is none: Pingora itself would sleep its grace out.
-async fn drain(keeper: &Keeper, ledger: &Ledger) {
+async fn drain(keeper: &Keeper, ledger: &Ledger, keys: &Keys) {
     let mut quiet = 0;
     // Twice in a row, for a request may be between two states.
     while quiet < 2 {
@@ -277,6 +288,9 @@ async fn drain(keeper: &Keeper, ledger: &Ledger) {
         };
     }
     ledger.close().await;
+    let limiter = keys.world.load().limiter.clone();
+    // Redis is told what has ended; one that is away is not waited for.
+    let _ = tokio::time::timeout(FLUSH_LIMIT, limiter.flush()).await;
     meter::flush_log();
     std::process::exit(0);
 }

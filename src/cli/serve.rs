@@ -24,7 +24,7 @@ pub fn run(options: &Options) -> Result<(), Failed> {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let server = run::gateway(run::Run {
+    let (server, ledger) = run::gateway(run::Run {
         config,
         file: Some(path),
         upgrade: options.upgrade,
@@ -34,5 +34,5 @@ pub fn run(options: &Options) -> Result<(), Failed> {
         version = env!("CARGO_PKG_VERSION"),
         "starting"
     );
-    server.run_forever();
+    run::until_end(server, &ledger);
 }

@@ -1,13 +1,15 @@
 //! The keys of the store, as they were read last, and the numbers by which keys are known in this process. It outlives
 //! configs: each config's ring is made of its own keys and of these.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::account_of_fixed;
 use crate::base::secret::DigestKey;
+use crate::config;
 use crate::store::{KeyRow, Store, StoreError};
 
 /// What the store said last.
@@ -76,23 +78,31 @@ impl Book {
         Ok(true)
     }
 
+    /// All accounts that there are, whether this config has their group or not.
+    pub fn accounts(&self, fixed: &[config::Key]) -> HashSet<Arc<str>> {
+        let fixed = fixed.iter().map(|key| account_of_fixed(&key.name).into());
+        let kept = self.kept.load();
+        let rows = kept.rows.iter().map(|row| Arc::from(row.id.as_str()));
+        fixed.chain(rows).collect()
+    }
+
     #[cfg(test)]
     pub(super) fn is_read_in_test(&self) {
         self.has_read.store(true, Ordering::Release);
     }
 
-    /// The numbers of these accounts; those of others are forgotten.
-    pub(super) fn numbers(&self, accounts: &[Arc<str>]) -> Vec<u32> {
+    /// The numbers of these names; those of others are forgotten.
+    pub(super) fn numbers(&self, names: &[Arc<str>]) -> Vec<u32> {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::take(&mut numbers.of);
-        accounts
+        names
             .iter()
-            .map(|account| {
-                let number = old.get(account).copied().unwrap_or_else(|| {
+            .map(|name| {
+                let number = old.get(name).copied().unwrap_or_else(|| {
                     numbers.next += 1;
                     numbers.next
                 });
-                numbers.of.insert(account.clone(), number);
+                numbers.of.insert(name.clone(), number);
                 number
             })
             .collect()

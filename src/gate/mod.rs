@@ -23,7 +23,7 @@ use crate::config::{self, network};
 use crate::store::KeyRow;
 
 /// A key, ready for the hot path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// Stands for the name in caches.
     pub id: u32,
@@ -73,8 +73,12 @@ impl KeyRing {
                 }
             }
         }
-        let accounts: Vec<Arc<str>> = keys.iter().map(|key| key.account.clone()).collect();
-        let numbers = book.numbers(&accounts);
+        // A key with another name is another one in metrics.
+        let named = keys
+            .iter()
+            .map(|key| format!("{}\n{}", key.account, key.name).into());
+        let named: Vec<Arc<str>> = named.collect();
+        let numbers = book.numbers(&named);
         let numbered = keys.into_iter().zip(numbers);
         Self {
             own: book.own.clone(),
@@ -84,6 +88,25 @@ impl KeyRing {
                 .collect(),
             astray,
             is_partial: !book.has_read(),
+        }
+    }
+
+    /// The same, with these limits.
+    #[must_use]
+    pub fn with_limits(&self, limits: impl Fn(&Key) -> Option<Limits>) -> Self {
+        let with = |key: &Key| Key {
+            limits: limits(key).unwrap_or_default(),
+            ..key.clone()
+        };
+        let keys = self.by_digest.iter();
+        Self {
+            own: self.own.clone(),
+            kept: self.kept.clone(),
+            by_digest: keys
+                .map(|(digest, key)| (*digest, Arc::new(with(key))))
+                .collect(),
+            astray: self.astray.clone(),
+            is_partial: self.is_partial,
         }
     }
 

@@ -323,6 +323,14 @@ impl Ledger {
                 .all(|first| first.is_none_or(|first| first > upto))
     }
 
+    /// The process has ended all else: what there is stays in the spool for the next start.
+    pub fn end(&self) {
+        self.put_down();
+        if let Some(Err(error)) = self.spool.as_ref().map(Spool::sync) {
+            tracing::error!(%error, "the spool of usage could not be made safe on disk");
+        }
+    }
+
     /// The process ends: what there is goes into the store, or stays in the spool for the next start.
     pub async fn close(&self) {
         self.put_down();

@@ -11,5 +11,5 @@ mod tap;
 pub use ledger::Ledger;
 pub use log::{flush as flush_log, start as start_log};
 pub use metrics::{metrics, register};
-pub use record::{Attempted, Record, SeriesKey, in_flight, reset_series};
+pub use record::{Attempted, Record, SeriesKey, in_flight};
 pub use tap::Tap;

@@ -3,7 +3,6 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, IntGauge};
@@ -22,8 +21,10 @@ pub struct Record<'a> {
     /// Empty: nobody was let in.
     pub key_id: &'a str,
     pub series: SeriesKey<'a>,
-    /// Ids of the key and the channel in this config, to find their series by; `u32::MAX`: none.
-    pub ids: (u32, u32),
+    /// Numbers of the key, of the channel in its config, and of that config, to find their series by; `u32::MAX`: none.
+    pub ids: (u32, u32, u32),
+    /// It counts against its key's limits.
+    pub admitted: bool,
     pub upstream_model: &'a str,
     pub attempts: u32,
     pub duration: Duration,
@@ -155,7 +156,7 @@ impl SeriesKey<'_> {
 }
 
 /// The numbers that stand for a set of labels in a thread's cache.
-type CacheKey = (u32, u32, Surface, Option<Operation>, u16, bool);
+type CacheKey = ((u32, u32, u32), Surface, Option<Operation>, u16, bool);
 
 /// More sets than this of one thread are not kept: the next begins anew.
 const MAX_CACHED: usize = 4096;
@@ -164,51 +165,38 @@ const MAX_CACHED: usize = 4096;
 type Cached = HashMap<CacheKey, Vec<(Box<str>, Rc<Series>)>, ahash::RandomState>;
 
 thread_local! {
-    static CACHE: RefCell<(u64, Cached)> = RefCell::new((0, Cached::default()));
+    static CACHE: RefCell<Cached> = RefCell::default();
 }
 
 /// Gauges of this many keys are kept by a thread; then it begins anew.
 const MAX_GAUGES: usize = 4096;
 
 thread_local! {
-    static GAUGES: RefCell<(u64, HashMap<u32, IntGauge, ahash::RandomState>)> = RefCell::default();
+    static GAUGES: RefCell<HashMap<u32, IntGauge, ahash::RandomState>> = RefCell::default();
 }
 
 /// The gauge of a key's requests under way.
 pub fn in_flight(key: u32, name: &str) -> IntGauge {
-    let generation = GENERATION.load(Relaxed);
-    GAUGES.with_borrow_mut(|(cached, gauges)| {
-        if *cached != generation || gauges.len() > MAX_GAUGES {
+    GAUGES.with_borrow_mut(|gauges| {
+        if gauges.len() > MAX_GAUGES {
             gauges.clear();
-            *cached = generation;
         }
         let make = || metrics().requests_in_flight.with_label_values(&[name]);
         gauges.entry(key).or_insert_with(make).clone()
     })
 }
 
-/// Changes when ids get a new meaning.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
-
-/// Forgets what the ids of keys and channels stood for, after a new config or a change of keys.
-pub fn reset_series() {
-    GENERATION.fetch_add(1, Relaxed);
-}
-
-fn series(labels: &SeriesKey<'_>, ids: (u32, u32)) -> Rc<Series> {
-    let generation = GENERATION.load(Relaxed);
+fn series(labels: &SeriesKey<'_>, ids: (u32, u32, u32)) -> Rc<Series> {
     let key = (
-        ids.0,
-        ids.1,
+        ids,
         labels.surface,
         labels.operation,
         labels.status,
         labels.stream,
     );
-    CACHE.with_borrow_mut(|(cached, map)| {
-        if *cached != generation || map.len() > MAX_CACHED {
+    CACHE.with_borrow_mut(|map| {
+        if map.len() > MAX_CACHED {
             map.clear();
-            *cached = generation;
         }
         let models = map.entry(key).or_default();
         if let Some((_, series)) = models.iter().find(|(model, _)| **model == *labels.model) {
@@ -286,6 +274,7 @@ impl Record<'_> {
             at: clock::unix_ms().cast_signed(),
             request_id: self.request_id.to_owned(),
             is_final,
+            admitted: self.admitted,
             key_id: self.key_id.to_owned(),
             key: labels.key.to_owned(),
             group: labels.group.to_owned(),

@@ -55,9 +55,15 @@ impl Tap {
         self.bill.cost()
     }
 
+    /// Has the provider stated totals?
+    pub fn has_stated(&self) -> bool {
+        self.stated > 0
+    }
+
     /// The usage of an answer that has ended: as stated, else estimated from its text, which the flag tells.
-    /// `whole`: it ended as it should. Where only the opening part was stated, the output is estimated.
-    pub fn finish(&self, whole: bool, request_bytes: u64) -> (Usage, bool) {
+    /// `whole`: it ended as it should. Where only the opening part was stated, the output is estimated. `left`: the client
+    /// left it, and its input had been read for all that.
+    pub fn finish(&self, whole: bool, left: bool, request_bytes: u64) -> (Usage, bool) {
         let mut usage = self.usage;
         let text = self.watch.text_bytes;
         let opening_only = self.dialect.opens_with_usage() && self.stated == 1 && !whole;
@@ -70,7 +76,7 @@ impl Tap {
             usage.output = estimated_output;
             estimated = true;
         }
-        if usage.input() == 0 && estimated_output > 0 {
+        if usage.input() == 0 && (estimated_output > 0 || left) {
             usage.uncached = request_bytes.div_ceil(BYTES_PER_TOKEN);
             estimated = true;
         }
@@ -89,7 +95,7 @@ mod tests {
             b"{\"choices\":[{\"message\":{\"content\":\"a long text, longer than its usage\"}}],",
         );
         tap.feed(b"\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}");
-        let (usage, estimated) = tap.finish(true, 100);
+        let (usage, estimated) = tap.finish(true, false, 100);
         assert_eq!((usage.input(), usage.output, estimated), (3, 2, false));
     }
 
@@ -98,7 +104,7 @@ mod tests {
         let mut tap = Tap::new(Dialect::Anthropic, true);
         tap.feed(b"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n");
         tap.feed(b"data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"twelve bytes\"}}\n\n");
-        let (usage, estimated) = tap.finish(false, 100);
+        let (usage, estimated) = tap.finish(false, false, 100);
         assert_eq!((usage.input(), usage.output, estimated), (9, 3, true));
     }
 
@@ -134,6 +140,6 @@ mod tests {
     #[test]
     fn nothing_said_costs_nothing() {
         let tap = Tap::new(Dialect::Gemini, true);
-        assert_eq!(tap.finish(false, 1000), (Usage::default(), false));
+        assert_eq!(tap.finish(false, false, 1000), (Usage::default(), false));
     }
 }

@@ -24,7 +24,7 @@ const MAX_UNREAD: u64 = 100_000;
 
 /// Lets the request in under the limits of its key, or says which one it would pass.
 pub async fn admit(x: &mut Exchange, body: &Bytes) -> std::result::Result<(), Fault> {
-    if x.reservation.is_some() {
+    if std::mem::replace(&mut x.admitted, true) {
         return Ok(());
     }
     if let Some(inner) = &x.inner
@@ -48,6 +48,7 @@ pub async fn admit(x: &mut Exchange, body: &Bytes) -> std::result::Result<(), Fa
             Ok(())
         }
         Err(denied) => {
+            x.admitted = false;
             metrics()
                 .limit_rejections
                 .with_label_values(&[&*key.name, denied.limit.name()])
@@ -124,7 +125,12 @@ impl Bound {
                 },
             };
         }
-        let input = (body.len() as u64 / BYTES_PER_TOKEN).min(MAX_UNREAD);
+        let input = body.len() as u64 / BYTES_PER_TOKEN;
+        let input = if asked.operation.has_output() {
+            input.min(MAX_UNREAD)
+        } else {
+            input
+        };
         Self {
             input,
             output: (!asked.operation.has_output()).then_some(0),

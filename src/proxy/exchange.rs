@@ -62,6 +62,8 @@ pub struct Asked {
     pub stream: bool,
     pub expect: Expect,
     pub body_bytes: u64,
+    /// Without files: what its tokens are estimated from where nobody states them.
+    pub text_bytes: u64,
     /// The client asked for features by a header that only its own protocol knows.
     pub has_betas: bool,
 }
@@ -101,8 +103,8 @@ pub struct Exchange {
     under_way: Option<IntGauge>,
     /// What it was let in with under the key's limits.
     pub reservation: Option<Reservation>,
-    /// Tokens and money that have been used of it; `None`: some price is not known.
-    charged: (u64, Option<Usd>),
+    /// It counts against its key's limits, those that it has and those that it may get.
+    pub admitted: bool,
     /// Where the key stood when it was let in.
     pub standing: Option<Box<Standing>>,
     pub latch: Option<Arc<Latch>>,
@@ -152,7 +154,7 @@ impl Exchange {
             key: None,
             under_way: None,
             reservation: None,
-            charged: (0, Some(Usd::ZERO)),
+            admitted: false,
             standing: None,
             latch: None,
             keeper,
@@ -245,18 +247,14 @@ impl Exchange {
         };
         self.record(&spent, how, (self.status, self.error));
         self.charge(&spent);
-        if let Some(reservation) = self.reservation.take() {
-            let (tokens, cost) = self.charged;
-            reservation.settle(tokens, cost);
-        }
+        drop(self.reservation.take());
     }
 
     /// What counts against the key's limits: also what was used in vain.
     fn charge(&mut self, spent: &Spent) {
-        let (tokens, cost) = self.charged;
-        let used = spent.usage.input() + spent.usage.output;
-        let sum = cost.zip(spent.cost).map(|(a, b)| a + b);
-        self.charged = (tokens + used, sum);
+        if let Some(reservation) = &mut self.reservation {
+            reservation.charge(spent.usage.input() + spent.usage.output, spent.cost);
+        }
     }
 
     /// The attempt under way has failed, and the request goes on without it: what it used is counted as its own.
@@ -299,7 +297,9 @@ impl Exchange {
             ids: (
                 key.map_or(u32::MAX, |key| key.id),
                 channel.map_or(u32::MAX, |channel| channel.id),
+                world.number,
             ),
+            admitted: self.admitted,
             upstream_model: attempt.map_or("", |attempt| &attempt.model),
             attempts: self.plan.attempts(),
             duration: now - self.started,
@@ -352,9 +352,21 @@ impl Exchange {
     /// What the attempt under way has used, and what that costs.
     fn spent(&self, whole: bool) -> Spent {
         let (usage, estimated) = self.usage(whole);
-        let attempt = self.attempt.as_deref().filter(|_| !usage.is_empty());
+        // An answer whose usage nobody stated may have cost something all the same (speech, pictures by the piece).
+        let unstated = |attempt: &&Attempt| {
+            let spends = self
+                .asked
+                .as_ref()
+                .is_some_and(|asked| asked.operation.spends_tokens());
+            spends && attempt.has_answer() && !attempt.tap.has_stated()
+        };
+        let used = |attempt: &&Attempt| !usage.is_empty() || unstated(attempt);
+        let attempt = self.attempt.as_deref().filter(used);
         let tier = attempt.map_or(Tier::Standard, |attempt| attempt.tap.tier());
         let priced = |attempt: &Attempt| {
+            if usage.is_empty() {
+                return None;
+            }
             let model = self.world.config.catalog.find(&attempt.model)?;
             model.cost(&usage, tier)
         };
@@ -382,7 +394,9 @@ impl Exchange {
         if !asked.operation.spends_tokens() || !attempt.has_answer() {
             return none;
         }
-        let (usage, estimated) = attempt.tap.finish(whole, asked.body_bytes);
+        let (usage, estimated) = attempt
+            .tap
+            .finish(whole, self.client_left, asked.text_bytes);
         if estimated && !asked.operation.generates() {
             return none;
         }

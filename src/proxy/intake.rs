@@ -187,6 +187,7 @@ fn asked(endpoint: &Endpoint<'_>, path: &str, query: &str) -> Asked {
         stream: false,
         expect: endpoint.operation.expect(false, query),
         body_bytes: 0,
+        text_bytes: 0,
         has_betas: false,
     }
 }
@@ -316,6 +317,26 @@ async fn gather(
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
+/// The bytes of a body without the files in it: what stands in base64 says nothing of tokens. A file counts as about as
+/// much as a picture does.
+fn text_bytes(body: &[u8]) -> u64 {
+    /// No word that anybody writes is as long.
+    const FILE: usize = 4096;
+    const OF_A_FILE: u64 = 4 * 800;
+    if body.len() <= FILE {
+        return body.len() as u64;
+    }
+    let (mut text, mut from) = (0, 0);
+    while from < body.len() {
+        let word =
+            memchr::memchr2(b'"', b' ', &body[from..]).map_or(body.len() - from, |at| at + 1);
+        let is_file = word > FILE && body[from..from + word].is_ascii();
+        text += if is_file { OF_A_FILE } else { word as u64 };
+        from += word;
+    }
+    text
+}
+
 /// The id without an ending that only asks for reasoning.
 fn without_wish<'a>(model: &'a str, catalog: &Catalog) -> &'a str {
     match model.strip_suffix("-thinking") {
@@ -330,6 +351,7 @@ pub fn inspect(x: &mut Exchange, body: &Bytes, content_type: Option<&str>) -> Re
         return Ok(());
     };
     asked.body_bytes = body.len() as u64;
+    asked.text_bytes = text_bytes(body);
     let operation = asked.operation;
     let form = content_type
         .filter(|_| operation.takes_form())

@@ -225,7 +225,7 @@ pub fn unavailable(call: &'static str, error: &StoreError) -> Fault {
         Trouble::Down => "cannot be reached",
         Trouble::Locked => "is busy",
         Trouble::Full => "is full",
-        Trouble::Failed => "failed",
+        Trouble::Refused | Trouble::Failed => "failed",
     };
     Fault::new(
         FaultKind::StoreUnavailable,

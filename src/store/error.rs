@@ -23,6 +23,8 @@ pub enum Trouble {
     Locked,
     /// The disk is full, or `responses_max_bytes` is reached.
     Full,
+    /// What was to be written is nothing that it takes: it would never take it.
+    Refused,
     /// Anything else: a damaged file, a schema that is not ours.
     Failed,
 }
@@ -92,6 +94,8 @@ pub(super) fn of_sqlite(error: &sqlx::Error) -> StoreError {
         // The shared memory beside a WAL cannot grow on a full disk.
         Some((13, _) | (_, 4874)) => Trouble::Full,
         Some((14, _)) => Trouble::Down,
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH
+        Some((18..=20, _)) => Trouble::Refused,
         Some(_) => Trouble::Failed,
         // The pool has one writer: who waits for it in vain waits for a lock.
         None if matches!(error, sqlx::Error::PoolTimedOut) => Trouble::Locked,
@@ -112,6 +116,8 @@ pub(super) fn of_postgres(error: &sqlx::Error) -> StoreError {
         Some("53100" | "53200") => Trouble::Full,
         // read_only_sql_transaction: a server that has become a standby.
         Some("25006") => Trouble::Down,
+        // Data exceptions and broken constraints.
+        Some(code) if ["22", "23"].iter().any(|c| code.starts_with(c)) => Trouble::Refused,
         // Connections lost or refused, too many of them, a server that starts or stops.
         Some(code) if ["08", "53", "57", "58"].iter().any(|c| code.starts_with(c)) => Trouble::Down,
         Some(_) => Trouble::Failed,

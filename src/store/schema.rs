@@ -124,6 +124,7 @@ CREATE TABLE requests (
     at BIGINT NOT NULL,
     request_id TEXT NOT NULL,
     is_final BIGINT NOT NULL,
+    admitted BIGINT NOT NULL,
     key_id SORTED_TEXT NOT NULL,
     key_name SORTED_TEXT NOT NULL,
     group_name SORTED_TEXT NOT NULL,
@@ -157,6 +158,7 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_at ON requests (at, id);
 CREATE INDEX requests_key ON requests (key_id, at);
+CREATE INDEX requests_request ON requests (request_id);
 -- Sums of an hour. A sum of picodollars may pass 64 bits: it is cost_high * 10^9 + cost_low.
 CREATE TABLE hours (
     hour BIGINT NOT NULL,
@@ -166,6 +168,7 @@ CREATE TABLE hours (
     channel SORTED_TEXT NOT NULL,
     model SORTED_TEXT NOT NULL,
     requests BIGINT NOT NULL,
+    admitted BIGINT NOT NULL,
     errors BIGINT NOT NULL,
     input BIGINT NOT NULL,
     cache_read BIGINT NOT NULL,

@@ -11,7 +11,7 @@ pub(super) const HOUR_MS: i64 = 3_600_000;
 pub(super) const COST_PART: i64 = 1_000_000_000;
 
 pub(super) static HOURS: LazyLock<Inserts> = LazyLock::new(|| {
-    let sums = "requests, errors, input, cache_read, cache_write, output, reasoning, estimated, priced, unpriced, cost_high, cost_low";
+    let sums = "requests, admitted, errors, input, cache_read, cache_write, output, reasoning, estimated, priced, unpriced, cost_high, cost_low";
     let of = "hour, key_id, key_name, group_name, channel, model";
     let add = adding("hours", sums);
     Inserts::new(
@@ -41,6 +41,7 @@ pub(super) type Of = (i64, String, String, String, String, String);
 #[derive(Default)]
 pub(super) struct Sums {
     requests: i64,
+    admitted: i64,
     errors: i64,
     input: i64,
     cache_read: i64,
@@ -64,6 +65,7 @@ impl Sums {
             channel,
             model,
             self.requests,
+            self.admitted,
             self.errors,
             self.input,
             self.cache_read,
@@ -80,6 +82,7 @@ impl Sums {
 
     fn add(&mut self, row: &UsageRow) {
         self.requests += i64::from(row.is_final);
+        self.admitted += i64::from(row.is_final && row.admitted);
         self.errors += i64::from(row.is_final && row.status >= 400);
         self.input += row.input();
         self.cache_read += row.cache_read;

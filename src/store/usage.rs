@@ -23,6 +23,9 @@ pub struct UsageRow {
     /// `false`: a failed attempt's own row, which counts no request.
     #[serde(rename = "f")]
     pub is_final: bool,
+    /// It was let in under its key's limits, and counts against them.
+    #[serde(rename = "ad")]
+    pub admitted: bool,
     /// `key_…` or `config:NAME`; empty: none was recognised.
     #[serde(rename = "kid")]
     pub key_id: String,
@@ -132,7 +135,7 @@ async fn write(inner: &Inner, batch: String, mut rows: Vec<UsageRow>) -> Result<
 
 macro_rules! request_columns {
     () => {
-        "at, request_id, is_final, key_id, key_name, group_name, channel, surface, endpoint, model, upstream_model, status, attempts, stream, translated, duration_us, ttft_us, uncached, cache_read, cache_write_5m, cache_write_1h, output, reasoning, image_input, audio_input, image_output, audio_output, estimated, cost, tier, error, client"
+        "at, request_id, is_final, admitted, key_id, key_name, group_name, channel, surface, endpoint, model, upstream_model, status, attempts, stream, translated, duration_us, ttft_us, uncached, cache_read, cache_write_5m, cache_write_1h, output, reasoning, image_input, audio_input, image_output, audio_output, estimated, cost, tier, error, client"
     };
 }
 pub(super) use request_columns;
@@ -182,6 +185,7 @@ impl UsageRow {
             self.at,
             self.request_id,
             self.is_final,
+            self.admitted,
             self.key_id,
             self.key,
             self.group,
@@ -225,35 +229,36 @@ impl UsageRow {
             at: int(0)?,
             request_id: text(1)?,
             is_final: flag(2)?,
-            key_id: text(3)?,
-            key: text(4)?,
-            group: text(5)?,
-            channel: text(6)?,
-            surface: text(7)?,
-            endpoint: text(8)?,
-            model: text(9)?,
-            upstream_model: text(10)?,
-            status: u16::try_from(int(11)?).unwrap_or(u16::MAX),
-            attempts: u32::try_from(int(12)?).unwrap_or(u32::MAX),
-            stream: flag(13)?,
-            translated: flag(14)?,
-            duration_us: int(15)?,
-            ttft_us: row.opt_int(from + 16)?,
-            uncached: int(17)?,
-            cache_read: int(18)?,
-            cache_write_5m: int(19)?,
-            cache_write_1h: int(20)?,
-            output: int(21)?,
-            reasoning: int(22)?,
-            image_input: int(23)?,
-            audio_input: int(24)?,
-            image_output: int(25)?,
-            audio_output: int(26)?,
-            estimated: flag(27)?,
-            cost_pico: row.opt_int(from + 28)?,
-            tier: text(29)?,
-            error: text(30)?,
-            client: text(31)?,
+            admitted: flag(3)?,
+            key_id: text(4)?,
+            key: text(5)?,
+            group: text(6)?,
+            channel: text(7)?,
+            surface: text(8)?,
+            endpoint: text(9)?,
+            model: text(10)?,
+            upstream_model: text(11)?,
+            status: u16::try_from(int(12)?).unwrap_or(u16::MAX),
+            attempts: u32::try_from(int(13)?).unwrap_or(u32::MAX),
+            stream: flag(14)?,
+            translated: flag(15)?,
+            duration_us: int(16)?,
+            ttft_us: row.opt_int(from + 17)?,
+            uncached: int(18)?,
+            cache_read: int(19)?,
+            cache_write_5m: int(20)?,
+            cache_write_1h: int(21)?,
+            output: int(22)?,
+            reasoning: int(23)?,
+            image_input: int(24)?,
+            audio_input: int(25)?,
+            image_output: int(26)?,
+            audio_output: int(27)?,
+            estimated: flag(28)?,
+            cost_pico: row.opt_int(from + 29)?,
+            tier: text(30)?,
+            error: text(31)?,
+            client: text(32)?,
         })
     }
 }

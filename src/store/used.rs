@@ -91,13 +91,13 @@ fn union(source: &mut Source, ids: Option<&Vec<String>>, since: i64, step: i64) 
     let first = since / HOUR_MS + i64::from(since % HOUR_MS != 0);
     let of_sums = |condition: String| {
         format!(
-            "SELECT key_id, (hour * {HOUR_MS} + {HOUR_MS} - 1) / {step_mark} AS bucket, requests, input + output AS tokens, cost_high, cost_low
+            "SELECT key_id, (hour * {HOUR_MS} + {HOUR_MS} - 1) / {step_mark} AS bucket, admitted AS requests, input + output AS tokens, cost_high, cost_low
              FROM hours WHERE {keys} AND {condition}"
         )
     };
     let of_rows = |condition: String| {
         format!(
-            "SELECT key_id, at / {step_mark} AS bucket, is_final AS requests, {INPUT} + output AS tokens,
+            "SELECT key_id, at / {step_mark} AS bucket, is_final * admitted AS requests, {INPUT} + output AS tokens,
              COALESCE(cost, 0) / {COST_PART} AS cost_high, COALESCE(cost, 0) % {COST_PART} AS cost_low
              FROM requests WHERE {keys} AND at >= {since_mark} AND at >= {SWEPT} {condition}"
         )

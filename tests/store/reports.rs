@@ -231,7 +231,7 @@ async fn a_month_of_sums_is_reported_in_time(place: Place) {
              WITH RECURSIVE h(hour) AS (SELECT 494000 UNION ALL SELECT hour + 1 FROM h WHERE hour < 494719),
              k(k) AS (SELECT 0 UNION ALL SELECT k + 1 FROM k WHERE k < 9),
              m(m) AS (SELECT 0 UNION ALL SELECT m + 1 FROM m WHERE m < 9)
-             SELECT hour, 'key_' || k, 'k' || k, 'default', 'up', 'm' || m, 139, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 5
+             SELECT hour, 'key_' || k, 'k' || k, 'default', 'up', 'm' || m, 139, 139, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 5
              FROM h, k, m",
         )
         .await;

@@ -117,7 +117,7 @@ async fn a_response_is_begun_finished_and_found(place: Place) {
     assert_eq!(events.as_deref(), Some(b"data: 1\n\n\0\xff".as_slice()));
     // An id is given once.
     match store.begin(new("r")).await {
-        Err(BeginError::Store(error)) => assert_eq!(error.trouble, Trouble::Failed),
+        Err(BeginError::Store(error)) => assert_eq!(error.trouble, Trouble::Refused),
         other => panic!("{other:?}"),
     }
 }

@@ -25,6 +25,7 @@ pub fn row(at: i64, key: &str) -> UsageRow {
         at,
         request_id: format!("req_{at}"),
         is_final: true,
+        admitted: true,
         key_id: format!("key_{key}"),
         key: key.to_owned(),
         group: "default".to_owned(),
@@ -262,7 +263,20 @@ async fn what_a_key_has_used_is_told_by_buckets(place: Place) {
         key_id: String::new(),
         ..row(DAY0, "")
     };
+    // What a limit refused does not count against limits.
+    let refused = UsageRow {
+        admitted: false,
+        status: 429,
+        uncached: 0,
+        cache_read: 0,
+        cache_write_5m: 0,
+        cache_write_1h: 0,
+        output: 0,
+        cost_pico: Some(0),
+        ..row(DAY0 + 2, "a")
+    };
     let rows = vec![
+        refused,
         row(DAY0 - HOUR, "a"),
         row(DAY0, "a"),
         attempt,

@@ -291,6 +291,26 @@ impl Account {
     }
 
     /// What was used before: for spans that are limited and not counted yet.
+    /// Brings what has been counted without its past up to what the store knows, which has in it what was counted here. What
+    /// was under way meanwhile may stand in two buckets; a minute is soon over, and is left as it is.
+    pub fn catch_up(&mut self, seed: &Seed, now: u64) {
+        self.advance(now);
+        for (index, (_, span)) in WINDOWS.iter().enumerate() {
+            let Some(window) = self.windows[index]
+                .as_mut()
+                .filter(|_| *span != crate::base::Span::Minute)
+            else {
+                continue;
+            };
+            for past in seed.past(*span) {
+                window.raise(past.bucket, past.of(index));
+            }
+        }
+        if let Some(total) = &mut self.total {
+            *total = (*total).max(nano(seed.total));
+        }
+    }
+
     pub fn seed(&mut self, caps: &Caps, seed: &Seed, now: u64) {
         let now = self.advance(now);
         for (index, (_, span)) in WINDOWS.iter().enumerate() {

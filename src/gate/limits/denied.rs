@@ -238,7 +238,7 @@ mod tests {
             (fault.kind.code(), fault.status),
             ("API_KEY_QUOTA_EXHAUSTED", 429)
         );
-        assert_eq!(fault.retry_after, None);
+        assert_eq!(fault.retry_after, Some(NEVER));
     }
 
     #[test]

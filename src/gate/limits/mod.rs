@@ -145,7 +145,7 @@ impl Limiter {
         ask: &Ask,
     ) -> Result<(Reservation, Standing), Box<Denied>> {
         if limits.are_none() {
-            return Ok((Reservation(None), Standing::default()));
+            return Ok((Reservation::new(None), Standing::default()));
         }
         let caps = Caps::new(limits);
         let need = Need::new(ask, &caps);
@@ -196,7 +196,7 @@ impl Limiter {
     }
 
     fn reserve(self: &Arc<Self>, slot: Slot, held: Held, ticket: Option<Ticket>) -> Reservation {
-        Reservation(Some(Reserved {
+        Reservation::new(Some(Reserved {
             limiter: self.clone(),
             slot,
             held,
@@ -229,6 +229,14 @@ impl Limiter {
         self.ledger.slot(account, now).lock().seed(&caps, seed, now);
         if let Some((shared, _)) = &self.shared {
             self.tell(shared, account).await;
+        }
+    }
+
+    /// What a key has counted here without its past is brought up to what the store knows. What Redis has it keeps.
+    pub fn catch_up(&self, account: &str, limits: &Limits, seed: &Seed) {
+        if !limits.are_none() {
+            let now = self.clock.now();
+            self.ledger.slot(account, now).lock().catch_up(seed, now);
         }
     }
 
@@ -267,13 +275,37 @@ impl Reserved {
 
 /// What a request holds. It is given back exactly once: settled, or dropped with nothing used.
 #[must_use]
-pub struct Reservation(Option<Reserved>);
+pub struct Reservation {
+    reserved: Option<Reserved>,
+    /// What has been used of it so far; `None`: some of it has a price that is not known.
+    used: (u64, Option<Usd>),
+}
 
 impl Reservation {
-    /// What the request has really used. A cost that is not known is what was reserved, which is nothing where spend
-    /// is not limited.
+    fn new(reserved: Option<Reserved>) -> Self {
+        Self {
+            reserved,
+            used: (0, Some(Usd::ZERO)),
+        }
+    }
+
+    /// What an attempt has really used; it counts when the request is settled, whoever does that.
+    pub fn charge(&mut self, tokens: u64, cost: Option<Usd>) {
+        let (so_far, sum) = self.used;
+        let sum = sum.zip(cost).map(|(sum, cost)| sum + cost);
+        self.used = (so_far.saturating_add(tokens), sum);
+    }
+
+    /// The request has ended, and this is what it used. A cost that is not known is what was reserved, which is
+    /// nothing where spend is not limited.
     pub fn settle(mut self, tokens: u64, cost: Option<Usd>) {
-        if let Some(reserved) = self.0.take() {
+        self.charge(tokens, cost);
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        if let Some(reserved) = self.reserved.take() {
+            let (tokens, cost) = self.used;
             let spend = cost.map_or(reserved.held.spend, nano);
             reserved.settle(tokens, spend);
         }
@@ -281,9 +313,8 @@ impl Reservation {
 }
 
 impl Drop for Reservation {
+    /// Whatever becomes of a request: what it has used counts.
     fn drop(&mut self) {
-        if let Some(reserved) = self.0.take() {
-            reserved.settle(0, 0);
-        }
+        self.give_back();
     }
 }

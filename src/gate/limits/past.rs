@@ -27,11 +27,13 @@ fn counts(limits: &Limits, span: Span) -> bool {
     requests > 0 || spend.is_some_and(|spend| !spend.is_zero())
 }
 
-/// Tells the limiter of these accounts. What it counts already stays as it is.
+/// Tells the limiter of these accounts. What it counts already stays as it is, unless it began before it could be told
+/// (`late`): then it is brought up to what the store knows.
 pub async fn seed(
     limiter: &Limiter,
     store: &Store,
     accounts: &[(Arc<str>, Limits)],
+    late: bool,
 ) -> Result<(), StoreError> {
     let mut seeds: HashMap<&str, Seed> = accounts
         .iter()
@@ -76,6 +78,9 @@ pub async fn seed(
     }
     for (account, limits) in accounts {
         let seed = seeds.remove(&**account).unwrap_or_default();
+        if late {
+            limiter.catch_up(account, limits, &seed);
+        }
         limiter.seed(account, limits, &seed).await;
     }
     Ok(())

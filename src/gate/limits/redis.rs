@@ -2,7 +2,7 @@
 //! `settle.lua`). What has ended is told in the background, when Redis is there. Who decides while it is away is not
 //! decided here.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use ::redis::Script;
@@ -132,6 +132,8 @@ impl Shared {
                 inner.next.fetch_add(1, Ordering::Relaxed)
             ),
             requests: 0,
+            was_sent: AtomicBool::new(false),
+            is_local: false,
             open: true,
         }
     }
@@ -141,6 +143,7 @@ impl Shared {
         let Some(mut connection) = inner.link.connection().await else {
             return Answer::Away;
         };
+        ticket.was_sent.store(true, Ordering::Relaxed);
         let mut call = inner.call(&ADMIT, &ticket.account, &ticket.id);
         call.arg(u8::from(need.counts));
         let all = caps.windows.iter().chain([&caps.total, &caps.in_flight]);
@@ -307,6 +310,9 @@ pub struct Ticket {
     id: String,
     /// Requests that were let in without it.
     requests: u8,
+    /// Redis may know of it.
+    was_sent: AtomicBool,
+    is_local: bool,
     open: bool,
 }
 
@@ -314,6 +320,7 @@ impl Ticket {
     /// It was let in without Redis: its end tells that too.
     pub fn local(&mut self, counts: bool) {
         self.requests = counts.into();
+        self.is_local = true;
     }
 
     /// Nothing is held: there is no end to tell.
@@ -322,7 +329,8 @@ impl Ticket {
     }
 
     pub fn settle(&mut self, tokens: u64, spend: u64) {
-        if !std::mem::take(&mut self.open) {
+        let is_known = self.is_local || *self.was_sent.get_mut();
+        if !std::mem::take(&mut self.open) || !is_known {
             return;
         }
         let end = End {

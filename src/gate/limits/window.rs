@@ -102,6 +102,15 @@ impl Window {
         self.buckets[place] += amount;
     }
 
+    /// What a bucket is known to hold at least.
+    pub fn raise(&mut self, bucket: u64, amount: u64) {
+        let bucket = bucket.min(self.head);
+        if bucket + self.shape.buckets >= self.head {
+            let known = self.buckets[self.place(bucket)];
+            self.add_at(bucket, amount.saturating_sub(known));
+        }
+    }
+
     /// How long until so much has left, if nothing comes. `None`: there is not so much.
     pub fn frees(&self, amount: u64, now: u64) -> Option<u64> {
         let mut freed = 0;

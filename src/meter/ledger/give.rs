@@ -36,15 +36,17 @@ impl Ledger {
 
     /// Before anything else is served: what processes before this one left behind, as far as `patience` lasts. Limits are
     /// told what was used, and should not miss it.
-    pub async fn recover(&self, patience: Duration) {
+    /// `false`: not all of it is in the store.
+    pub async fn recover(&self, patience: Duration) -> bool {
         let deadline = tokio::time::Instant::now() + patience;
         while tokio::time::Instant::now() < deadline
             && let Some(batch) = self.next()
         {
             if !self.give(batch).await {
-                return;
+                return false;
             }
         }
+        lock(&self.queue).batches.is_empty()
     }
 
     pub(super) fn next(&self) -> Option<Batch> {
@@ -99,7 +101,7 @@ impl Ledger {
                 self.is_done(&batch);
                 true
             }
-            Err(error) if error.trouble == Trouble::Failed => {
+            Err(error) if error.trouble == Trouble::Refused => {
                 self.refuse(&batch, &error.message);
                 true
             }

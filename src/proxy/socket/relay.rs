@@ -144,6 +144,7 @@ async fn prepare(talk: &Talk<'_>, create: &Create, text: &Bytes) -> Option<Box<E
         stream: true,
         expect: Expect::Sse,
         body_bytes: 0,
+        text_bytes: 0,
         has_betas: false,
     });
     intake::inspect(&mut x, text, None).ok()?;
@@ -400,6 +401,8 @@ impl Passing<'_, '_> {
 
     fn move_on(&mut self, outcome: Outcome, error: &UpstreamError) -> Step {
         self.x.end_attempt(outcome, error.retry_after);
+        // What it used goes with what it was let in with.
+        self.x.write_off();
         let admitted = self.x.reservation.take();
         self.x.give_up();
         Step::Ended(Relayed::ByHttp(admitted))
@@ -433,6 +436,7 @@ impl Passing<'_, '_> {
     async fn died(mut self, outcome: Outcome, fault: Fault) -> Result<Relayed, Gone> {
         self.x.end_attempt(outcome, None);
         if !self.committed && self.can_move {
+            self.x.write_off();
             let admitted = self.x.reservation.take();
             self.x.give_up();
             return Ok(Relayed::ByHttp(admitted));
