@@ -1,20 +1,18 @@
 //! `torouter check`: tells every mistake of a config.
 
-use super::{ConfigOption, Failed};
+use super::{ConfigOption, Failed, out};
 use crate::config::{self, Config};
 
 pub fn run(option: &ConfigOption) -> Result<(), Failed> {
     let path = option.path();
     let file = path.display().to_string();
     let (config, notes) = read(&path)?;
-    print!("{notes}");
-    println!(
-        "{file}: ok: {} channels, {} groups, {} keys",
+    out(&format!(
+        "{notes}{file}: ok: {} channels, {} groups, {} keys\n",
         config.channels.len(),
         config.groups.len(),
         config.keys.len()
-    );
-    Ok(())
+    ))
 }
 
 /// The config of a file, and the notes on it.

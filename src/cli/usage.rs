@@ -3,9 +3,9 @@
 use clap::ValueEnum;
 
 use super::keys::print_json;
-use super::store::{block_on, open};
+use super::store::{USAGE_WAIT, block_on, open};
 use super::table::{Look, Table};
-use super::{ConfigOption, Failed};
+use super::{ConfigOption, Failed, out, tell};
 use crate::admin::usage::{
     MAX_ROWS, UsageAnswer, dimension_name, dimension_of, dimensions, numbers, to_csv,
 };
@@ -75,7 +75,7 @@ pub fn run(options: Options) -> Result<(), Failed> {
         limit,
     };
     let (mut rows, total) = block_on(async {
-        opened.sync().await;
+        opened.sync(USAGE_WAIT).await;
         let rows = opened
             .store
             .usage_report(ask(by.clone(), limit + 1))
@@ -88,22 +88,19 @@ pub fn run(options: Options) -> Result<(), Failed> {
     rows.truncate(limit as usize);
     match options.format {
         Format::Json => print_json(&answer)?,
-        Format::Csv => print!("{}", to_csv(&by, &rows)),
-        Format::Table => print!(
-            "{}",
-            table(&by, &rows, total.first()).write(Look::of_stdout())
-        ),
+        Format::Csv => out(&to_csv(&by, &rows))?,
+        Format::Table => out(&table(&by, &rows, total.first()).write(Look::of_stdout()))?,
     }
     if truncated {
-        eprintln!(
+        tell(&format!(
             "note: only the first {limit} rows are told; ask for less with --since, --key or --by"
-        );
+        ));
     }
     let unpriced = total.first().map_or(0, |total| total.unpriced);
     if unpriced > 0 {
-        eprintln!(
+        tell(&format!(
             "note: {unpriced} requests used tokens whose price is not known; cost_usd leaves them out"
-        );
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! `torouter keys` and `torouter usage` beside a gateway on the same store.
 
+use std::fs::File;
+use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
@@ -273,4 +275,63 @@ fn a_store_that_is_broken_cannot_start() {
         "{}",
         text(&output.stderr)
     );
+}
+
+/// A command whose output goes somewhere else than to us.
+fn run_into(config: &Path, words: &str, stdout: impl Into<Stdio>) -> Output {
+    let mut command = torouter();
+    command.args(words.split(' ')).arg("--config").arg(config);
+    command.stdout(stdout).output().expect("the binary runs")
+}
+
+fn full() -> File {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("a full device")
+}
+
+/// A pipe that nobody reads.
+fn closed() -> PipeWriter {
+    let (_, writer) = std::io::pipe().expect("a pipe");
+    writer
+}
+
+#[test]
+fn a_key_whose_secret_cannot_be_written_is_deleted_again() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    for words in [
+        "keys create --name a --group default",
+        "keys create --name a --group default --json",
+    ] {
+        for output in [
+            run_into(&config, words, full()),
+            run_into(&config, words, closed()),
+        ] {
+            let told = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{words}: {told}");
+            assert!(
+                told.contains("\"a\"") && told.contains("deleted again"),
+                "{told}"
+            );
+            let seen = admin::ask(&gateway, "GET", "/admin/v1/keys/a", &Value::Null);
+            assert_eq!(seen.status, 404);
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error_and_a_full_device_is_one() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    for words in ["keys list", "keys show test --json", "usage", "check"] {
+        let output = run_into(&config, words, closed());
+        let told = (output.status.code(), text(&output.stderr));
+        assert_eq!(told, (Some(0), String::new()), "{words}");
+        let output = run_into(&config, words, full());
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{words}: {told}");
+        assert!(told.contains("standard output"), "{words}: {told}");
+    }
 }
