@@ -265,7 +265,10 @@ fn a_store_that_is_broken_cannot_start() {
     gateway.process.signal("-KILL");
     gateway.process.wait();
     for entry in std::fs::read_dir(&database.0).expect("a folder").flatten() {
-        std::fs::write(entry.path(), "this is no database, and was never one").expect("a file");
+        // The spool is a folder.
+        if entry.path().is_file() {
+            std::fs::write(entry.path(), "this is no database, and was never one").expect("a file");
+        }
     }
     let config = gateway.folder.join("torouter.toml");
     let output = run(&config, "keys list");
