@@ -25,7 +25,7 @@ pub struct Opened {
 }
 
 pub fn open(option: &ConfigOption) -> Result<Opened, Failed> {
-    let (config, _) = check::read(&option.path())?;
+    let config = check::read_for_commands(&option.path())?;
     let url = config.store.url.expose();
     if url == "sqlite::memory:" {
         return Err(Failed::Input(

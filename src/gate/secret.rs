@@ -19,9 +19,12 @@ pub fn digest(server_secret: &[u8; 32], secret: &[u8]) -> [u8; 32] {
     DigestKey::new(server_secret).digest(secret).bytes()
 }
 
-/// What a person recognises a secret by.
+/// What a person recognises a secret by; `-`, where it is not known.
 pub fn hint(secret: &Secret) -> String {
     let text = secret.expose();
+    if text.is_empty() {
+        return "-".to_owned();
+    }
     let end: String = text
         .chars()
         .skip(text.chars().count().saturating_sub(4))
@@ -68,5 +71,6 @@ mod tests {
     fn a_hint_shows_the_last_four_characters_only() {
         assert_eq!(hint(&Secret::new("sk-abcdefgh")), "sk-…efgh");
         assert_eq!(hint(&Secret::new("é")), "sk-…é");
+        assert_eq!(hint(&Secret::new("")), "-");
     }
 }

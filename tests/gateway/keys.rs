@@ -338,3 +338,29 @@ fn a_reader_that_leaves_is_no_error_and_a_full_device_is_one() {
         assert!(told.contains("standard output"), "{words}: {told}");
     }
 }
+
+#[test]
+fn keys_and_usage_work_where_the_secrets_of_the_gateway_are_not() {
+    let (database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    let whole = std::fs::read_to_string(&config).expect("a config");
+    let away = "{ env = \"TOROUTER_TEST_UNSET_VARIABLE\" }";
+    let mut text_away = String::new();
+    for line in whole.lines() {
+        match line.split_once("= { value") {
+            Some((name, _)) => text_away += &format!("{name}= {away}\n"),
+            _ => text_away += &format!("{line}\n"),
+        }
+    }
+    assert!(!text_away.contains("value ="), "{text_away}");
+    let config = database.folder().join("away.toml");
+    std::fs::write(&config, text_away).expect("a file");
+    let made = json(&run(&config, "keys create --name a --group default --json"));
+    assert_eq!(made["key"]["name"], "a");
+    let fixed = json(&run(&config, "keys show test --json"));
+    assert_eq!(fixed["key"]["hint"], "-");
+    json(&run(&config, "usage --format json"));
+    let checked = run(&config, "check");
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked.stderr).contains("TOROUTER_TEST_UNSET_VARIABLE"));
+}
