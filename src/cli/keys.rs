@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::store::{KEYS_WAIT, Opened, block_on, open};
-use super::table::{Look, Table};
+use super::table::{Look, Table, plain};
 use super::{ConfigOption, Failed, out};
 use crate::admin::form::{KeyChange, LimitsChange, Object};
 use crate::admin::keys::{self, KeyView, LimitsView, Source};
@@ -344,7 +344,7 @@ fn delete(options: &Named) -> Result<(), Failed> {
     if options.output.json {
         return tell(&key, &options.output);
     }
-    out(&format!("deleted: {} ({})\n", key.name, key.id))
+    out(&format!("deleted: {} ({})\n", plain(&key.name), key.id))
 }
 
 fn tell(key: &KeyView, output: &Output) -> Result<(), Failed> {
@@ -415,7 +415,7 @@ fn described(key: &KeyView) -> String {
     let mut text = String::new();
     for (name, value) in lines {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<9}  {value}");
+        let _ = writeln!(text, "{name:<9}  {}", plain(&value));
     }
     text
 }
