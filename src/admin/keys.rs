@@ -23,7 +23,7 @@ pub struct KeyView {
     pub id: String,
     pub name: String,
     pub group: String,
-    /// What the secret is recognised by: its last four characters.
+    /// What the secret is recognised by: its last four characters, where it has at least twenty.
     pub hint: String,
     pub enabled: bool,
     /// Models that may be asked for; empty: all.
