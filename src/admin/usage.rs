@@ -35,10 +35,14 @@ pub struct Asked {
 impl Asked {
     /// The parameters that usage and requests have in common.
     pub fn take(query: &mut Query) -> Result<Self, Refusal> {
+        let since = query.read("since", Time::past)?.map(|time| time.0);
+        let until = query.read("until", Time::past)?.map(|time| time.0);
+        in_order(since, until)
+            .map_err(|message| Refusal::new(400, "invalid_request", message).at("since"))?;
         Ok(Self {
             filters: Filters {
-                since: query.read("since", Time::past)?.map(|time| time.0),
-                until: query.read("until", Time::past)?.map(|time| time.0),
+                since,
+                until,
                 keys: query.all("key")?,
                 groups: query.all("group")?,
                 channels: query.all("channel")?,
@@ -55,6 +59,14 @@ impl Asked {
             .chain(more)
             .copied()
             .collect()
+    }
+}
+
+/// A span that ends before it begins is a mistake: nothing would be told, as if nothing had been used.
+pub fn in_order(since: Option<i64>, until: Option<i64>) -> Result<(), &'static str> {
+    match (since, until) {
+        (Some(since), Some(until)) if since > until => Err("since must not be after until"),
+        _ => Ok(()),
     }
 }
 

@@ -80,6 +80,10 @@ struct Create {
 }
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args([
+    "name", "group", "enable", "disable", "no_expires", "expires", "models", "allow", "deny", "rpm", "rp5h", "rpd",
+    "rp7d", "tpm", "max_in_flight", "spend_usd", "spend_usd_5h", "spend_usd_day", "spend_usd_7d", "spend_usd_30d",
+])))]
 struct Update {
     /// Name or id of the key
     #[arg(value_name = "NAME|ID")]
@@ -172,11 +176,11 @@ fn list<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<Vec<T>>, Failed> {
     read(flag, text, |text| {
-        let words = text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
-        words.map(parse).collect()
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A word that is left out by mistake must not make a list empty that then allows everything.
+        text.split(',').map(str::trim).map(parse).collect()
     })
 }
 

@@ -7,7 +7,7 @@ use super::store::{USAGE_WAIT, block_on, open};
 use super::table::{Look, Table};
 use super::{ConfigOption, Failed, out, tell};
 use crate::admin::usage::{
-    MAX_ROWS, UsageAnswer, dimension_name, dimension_of, dimensions, numbers, to_csv,
+    MAX_ROWS, UsageAnswer, dimension_name, dimension_of, dimensions, in_order, numbers, to_csv,
 };
 use crate::admin::value::Time;
 use crate::store::{Dimension, Filters, ReportQuery, ReportRow};
@@ -59,9 +59,12 @@ fn read<T>(
 
 pub fn run(options: Options) -> Result<(), Failed> {
     let by = read("by", options.by.as_ref(), dimensions)?.unwrap_or_default();
+    let since = read("since", options.since.as_ref(), Time::past)?.map(|time| time.0);
+    let until = read("until", options.until.as_ref(), Time::past)?.map(|time| time.0);
+    in_order(since, until).map_err(|what| Failed::Input(format!("--since: {what}")))?;
     let filters = Filters {
-        since: read("since", options.since.as_ref(), Time::past)?.map(|time| time.0),
-        until: read("until", options.until.as_ref(), Time::past)?.map(|time| time.0),
+        since,
+        until,
         keys: options.key,
         groups: options.group,
         channels: options.channel,

@@ -449,6 +449,11 @@ fn methods_media_types_and_parameters_are_checked() {
             "/admin/v1/usage?since=2026-01-01&since=2026-01-02",
             Some("since"),
         ),
+        (
+            "/admin/v1/usage?since=2026-01-02&until=2026-01-01",
+            Some("since"),
+        ),
+        ("/admin/v1/requests?since=1h&until=2h", Some("since")),
         ("/admin/v1/usage?format=xml", Some("format")),
         ("/admin/v1/requests?status=99", Some("status")),
         ("/admin/v1/requests?cursor=x", Some("cursor")),
@@ -572,4 +577,21 @@ fn a_connection_ends_where_it_is_not_known_where_a_body_does() {
         assert!(!connection.fill(), "closed after {body}");
         assert_eq!(connection.rest(), 0, "{body}");
     }
+}
+
+#[test]
+fn a_change_that_changes_nothing_leaves_no_trace() {
+    let (_simulator, gateway) = start(ADMIN);
+    let made = create(&gateway, &json!({ "name": "a", "group": "default" }));
+    for change in [json!({}), json!({ "name": "a", "limits": { "rpm": null } })] {
+        let answer = ask(&gateway, "PATCH", "/admin/v1/keys/a", &change);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["key"], made["key"]);
+    }
+    let audit = get(&gateway, "/admin/v1/audit");
+    assert_eq!(
+        audit["changes"].as_array().map(Vec::len),
+        Some(1),
+        "{audit}"
+    );
 }

@@ -203,6 +203,16 @@ fn wrong_input_is_told_and_changes_nothing() {
             "--burst",
         ),
         ("keys update a --enable --disable", 2, "--disable"),
+        ("keys update a", 2, "--rpm"),
+        ("keys update a --json", 2, "--rpm"),
+        ("keys update a --allow ,", 1, "--allow"),
+        ("keys update a --deny 10.0.0.0/8,", 1, "--deny"),
+        ("keys update a --models gpt-5,,gpt-4", 1, "--models"),
+        (
+            "usage --since 2026-01-02 --until 2026-01-01",
+            1,
+            "since must not be after until",
+        ),
         ("keys show nobody", 1, "there is no key"),
         ("keys delete nobody", 1, "there is no key"),
         ("keys update test --disable", 1, "config file"),
@@ -363,4 +373,40 @@ fn keys_and_usage_work_where_the_secrets_of_the_gateway_are_not() {
     let checked = run(&config, "check");
     assert_eq!(checked.status.code(), Some(1));
     assert!(text(&checked.stderr).contains("TOROUTER_TEST_UNSET_VARIABLE"));
+}
+
+#[test]
+fn an_empty_list_clears_and_each_flag_alone_is_a_change() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    json(&run(
+        &config,
+        "keys create --name a --group default --models gpt-5 --json",
+    ));
+    let changed = json(&run(&config, "keys update a --json --models="));
+    assert_eq!(changed["key"]["models"], serde_json::json!([]));
+    for change in [
+        "--name=a",
+        "--group=default",
+        "--enable",
+        "--disable",
+        "--no-expires",
+        "--expires=30d",
+        "--models=gpt-5",
+        "--allow=10.0.0.0/8",
+        "--deny=10.1.0.0/16",
+        "--rpm=1",
+        "--rp5h=1",
+        "--rpd=1",
+        "--rp7d=1",
+        "--tpm=1",
+        "--max-in-flight=1",
+        "--spend-usd=1",
+        "--spend-usd-5h=1",
+        "--spend-usd-day=1",
+        "--spend-usd-7d=1",
+        "--spend-usd-30d=1",
+    ] {
+        json(&run(&config, &format!("keys update a --json {change}")));
+    }
 }
