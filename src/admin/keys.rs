@@ -23,7 +23,7 @@ pub struct KeyView {
     pub id: String,
     pub name: String,
     pub group: String,
-    /// What the secret is recognised by: its last four characters.
+    /// What the secret is recognised by: its last four characters, where it has at least twenty.
     pub hint: String,
     pub enabled: bool,
     /// Models that may be asked for; empty: all.
@@ -212,7 +212,7 @@ pub async fn create(
     Ok((key, secret))
 }
 
-/// Changes a key of the store.
+/// Changes a key of the store. What changes nothing is not written, and nobody is told of it.
 pub async fn change(
     store: &Store,
     config: &Config,
@@ -222,9 +222,12 @@ pub async fn change(
 ) -> Result<KeyRow, Refusal> {
     for _ in 0..ATTEMPTS {
         let mut key = find(store, config, name_or_id).await?;
-        let before = key.name.clone();
+        let before = key.clone();
         fields.clone().apply(&mut key, &groups(config))?;
-        if key.name != before {
+        if key == before {
+            return Ok(key);
+        }
+        if key.name != before.name {
             check_name(config, &key.name)?;
         }
         match store.key_update(key, by).await {

@@ -44,7 +44,14 @@ impl HttpServerApp for Admin {
         }
         let keepalive = if *shutdown.borrow() { None } else { Some(60) };
         session.set_keepalive(keepalive);
-        let reply = self.api.answer(&mut session).await;
+        let reply = if has_two_framings(&session) {
+            // Where the next request begins is not known.
+            session.set_keepalive(None);
+            let message = "the request has both content-length and transfer-encoding";
+            Refusal::new(400, "invalid_request", message).into_reply()
+        } else {
+            self.api.answer(&mut session).await
+        };
         if !session.is_body_done() {
             session.set_keepalive(None);
         }
@@ -61,6 +68,21 @@ impl HttpServerApp for Admin {
         let stream = session.finish().await.ok()??;
         Some(ReusedHttpStream::from_reusable_stream(stream, settings))
     }
+}
+
+/// A reader before this one may have taken the other one (RFC 9112, 6.1). Pingora removes the length: only the head as
+/// it came shows it.
+fn has_two_framings(session: &ServerSession) -> bool {
+    let Some(http1) = session.as_http1() else {
+        return false;
+    };
+    let raw = http1.get_headers_raw_bytes();
+    let has = |name: &[u8]| {
+        raw.split(|&b| b == b'\n').any(|line| {
+            line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name)
+        })
+    };
+    has(b"content-length") && has(b"transfer-encoding")
 }
 
 impl Api {
@@ -161,6 +183,8 @@ async fn read_body(session: &mut ServerSession) -> Result<Vec<u8>, Refusal> {
             Ok(Some(piece)) => body.extend_from_slice(&piece),
             Ok(None) => return Ok(body),
             Err(_) => {
+                // What follows may be the rest of it as well as a next request.
+                session.set_keepalive(None);
                 let message = "the body could not be read to its end";
                 return Err(Refusal::new(400, "invalid_request", message));
             }

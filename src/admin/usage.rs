@@ -35,10 +35,14 @@ pub struct Asked {
 impl Asked {
     /// The parameters that usage and requests have in common.
     pub fn take(query: &mut Query) -> Result<Self, Refusal> {
+        let since = query.read("since", time)?.map(|time| time.0);
+        let until = query.read("until", time)?.map(|time| time.0);
+        in_order(since, until)
+            .map_err(|message| Refusal::new(400, "invalid_request", message).at("since"))?;
         Ok(Self {
             filters: Filters {
-                since: query.read("since", Time::past)?.map(|time| time.0),
-                until: query.read("until", Time::past)?.map(|time| time.0),
+                since,
+                until,
                 keys: query.all("key")?,
                 groups: query.all("group")?,
                 channels: query.all("channel")?,
@@ -55,6 +59,24 @@ impl Asked {
             .chain(more)
             .copied()
             .collect()
+    }
+}
+
+/// A time in a query. The plus of an offset, where it is not escaped, has become a blank.
+fn time(text: &str) -> Result<Time, String> {
+    match text.rsplit_once(' ') {
+        Some((at, offset)) if offset.len() == "00:00".len() => {
+            Time::past(&format!("{at}+{offset}"))
+        }
+        _ => Time::past(text),
+    }
+}
+
+/// A span that ends before it begins is a mistake: nothing would be told, as if nothing had been used.
+pub fn in_order(since: Option<i64>, until: Option<i64>) -> Result<(), &'static str> {
+    match (since, until) {
+        (Some(since), Some(until)) if since > until => Err("since must not be after until"),
+        _ => Ok(()),
     }
 }
 
@@ -273,5 +295,25 @@ impl Api {
             });
         }
         Ok(Reply::json(200, &UsageAnswer::new(&rows, limit)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plus_of_an_offset_need_not_be_escaped() {
+        let since = |text: &str| {
+            let mut query = Query::parse(&format!("since={text}")).ok()?;
+            Asked::take(&mut query).ok()?.filters.since
+        };
+        let escaped = since("2026-11-23T02:00:00%2B02:00");
+        assert_eq!(escaped, since("2026-11-23"));
+        assert!(escaped.is_some());
+        assert_eq!(since("2026-11-23T02:00:00+02:00"), escaped);
+        assert_eq!(since("2026-11-22T22:00:00-02:00"), escaped);
+        assert_eq!(since("2026-11-23+02:00"), None);
+        assert_eq!(since("2026-11-23T02:00:00+"), None);
     }
 }

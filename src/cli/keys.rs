@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::store::{Opened, block_on, open};
-use super::table::{Look, Table};
-use super::{ConfigOption, Failed};
+use super::store::{KEYS_WAIT, Opened, block_on, open};
+use super::table::{Look, Table, plain};
+use super::{ConfigOption, Failed, out};
 use crate::admin::form::{KeyChange, LimitsChange, Object};
 use crate::admin::keys::{self, KeyView, LimitsView, Source};
 use crate::admin::value::{Amount, Count, Model, Name, Net, Time};
-use crate::base::Usd;
+use crate::base::{Secret, Usd};
+use crate::store::KeyRow;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -79,6 +80,10 @@ struct Create {
 }
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args([
+    "name", "group", "enable", "disable", "no_expires", "expires", "models", "allow", "deny", "rpm", "rp5h", "rpd",
+    "rp7d", "tpm", "max_in_flight", "spend_usd", "spend_usd_5h", "spend_usd_day", "spend_usd_7d", "spend_usd_30d",
+])))]
 struct Update {
     /// Name or id of the key
     #[arg(value_name = "NAME|ID")]
@@ -171,11 +176,11 @@ fn list<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Option<Vec<T>>, Failed> {
     read(flag, text, |text| {
-        let words = text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty());
-        words.map(parse).collect()
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A word that is left out by mistake must not make a list empty that then allows everything.
+        text.split(',').map(str::trim).map(parse).collect()
     })
 }
 
@@ -235,29 +240,55 @@ fn create(options: &Create) -> Result<(), Failed> {
     fields.name = read("name", Some(&options.name), Name::parse)?;
     fields.group = Some(options.group.clone());
     fields.enabled = options.disabled.then_some(Some(false));
-    let (key, secret) = with(&options.output, |opened| async move {
+    let json = options.output.json;
+    with(&options.output, |opened| async move {
         let server_secret = opened.server_secret().await?;
         let Opened { store, config } = &opened;
-        let made = keys::create(store, config, &server_secret, fields, "cli").await?;
-        opened.sync().await;
-        Ok(made)
-    })?;
-    let key = KeyView::from(&key);
-    if options.output.json {
+        let (key, secret) = keys::create(store, config, &server_secret, fields, "cli").await?;
+        // Nobody can tell the secret later: it is written before anything else is waited for.
+        let written = made(&KeyView::from(&key), &secret, json)
+            .and_then(|text| super::write_out(&text).map_err(|error| error.to_string()));
+        let result = match written {
+            Ok(()) => Ok(()),
+            Err(what) => Err(take_back(&opened, &key, &what).await),
+        };
+        opened.sync(KEYS_WAIT).await;
+        result
+    })
+}
+
+/// What is told of a new key: the only time with its secret.
+fn made(key: &KeyView, secret: &Secret, json: bool) -> Result<String, String> {
+    let secret = secret.expose();
+    if json {
         #[derive(Serialize)]
         struct Made<'a> {
-            key: KeyView,
+            key: &'a KeyView,
             secret: &'a str,
         }
-        let secret = secret.expose();
-        return print_json(&Made { key, secret });
+        let text = serde_json::to_string(&Made { key, secret });
+        return text
+            .map(|text| text + "\n")
+            .map_err(|error| error.to_string());
     }
-    print!("{}", described(&key));
-    println!(
-        "\nsecret     {}\n           shown only now: it is kept nowhere",
-        secret.expose()
-    );
-    Ok(())
+    let key = described(key);
+    Ok(format!(
+        "{key}\nsecret     {secret}\n           shown only now: it is kept nowhere\n"
+    ))
+}
+
+/// Deletes a new key whose secret nobody has seen.
+async fn take_back(opened: &Opened, key: &KeyRow, what: &str) -> Failed {
+    let KeyRow { id, name, .. } = key;
+    let deleted = keys::delete(&opened.store, &opened.config, id, "cli").await;
+    let after = match deleted {
+        Ok(_) => format!("key {name:?} ({id}) is deleted again"),
+        Err(refusal) => format!(
+            "key {name:?} ({id}) is there and could not be deleted again ({}); delete it",
+            refusal.message
+        ),
+    };
+    Failed::Start(format!("the secret could not be written: {what}; {after}"))
 }
 
 fn show_all(options: &List) -> Result<(), Failed> {
@@ -274,8 +305,7 @@ fn show_all(options: &List) -> Result<(), Failed> {
         }
         return print_json(&Listed { keys: all });
     }
-    print!("{}", table(&all).write(Look::of_stdout()));
-    Ok(())
+    out(&table(&all).write(Look::of_stdout()))
 }
 
 fn show(options: &Named) -> Result<(), Failed> {
@@ -301,7 +331,7 @@ fn update(options: &Update) -> Result<(), Failed> {
     let key = with(&options.output, |opened| async move {
         let Opened { store, config } = &opened;
         let key = keys::change(store, config, &name, fields, "cli").await?;
-        opened.sync().await;
+        opened.sync(KEYS_WAIT).await;
         Ok(key)
     })?;
     tell(&KeyView::from(&key), &options.output)
@@ -311,15 +341,14 @@ fn delete(options: &Named) -> Result<(), Failed> {
     let name = options.key.clone();
     let key = with(&options.output, |opened| async move {
         let key = keys::delete(&opened.store, &opened.config, &name, "cli").await?;
-        opened.sync().await;
+        opened.sync(KEYS_WAIT).await;
         Ok(key)
     })?;
     let key = KeyView::from(&key);
     if options.output.json {
         return tell(&key, &options.output);
     }
-    println!("deleted: {} ({})", key.name, key.id);
-    Ok(())
+    out(&format!("deleted: {} ({})\n", plain(&key.name), key.id))
 }
 
 fn tell(key: &KeyView, output: &Output) -> Result<(), Failed> {
@@ -330,17 +359,12 @@ fn tell(key: &KeyView, output: &Output) -> Result<(), Failed> {
         }
         return print_json(&Told { key });
     }
-    print!("{}", described(key));
-    Ok(())
+    out(&described(key))
 }
 
 pub fn print_json(value: &impl Serialize) -> Result<(), Failed> {
-    let text = serde_json::to_string(value);
-    println!(
-        "{}",
-        text.map_err(|error| Failed::Start(error.to_string()))?
-    );
-    Ok(())
+    let text = serde_json::to_string(value).map_err(|error| Failed::Start(error.to_string()))?;
+    out(&(text + "\n"))
 }
 
 /// The limits that a key has, by their flags.
@@ -395,7 +419,7 @@ fn described(key: &KeyView) -> String {
     let mut text = String::new();
     for (name, value) in lines {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<9}  {value}");
+        let _ = writeln!(text, "{name:<9}  {}", plain(&value));
     }
     text
 }

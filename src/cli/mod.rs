@@ -11,6 +11,7 @@ mod store;
 mod table;
 mod usage;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,6 +68,27 @@ enum Failed {
     Start(String),
 }
 
+/// Writes to the standard output. Whoever reads no further has enough; anything else that hinders is told.
+fn out(text: &str) -> Result<(), Failed> {
+    match write_out(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failed::Start(format!(
+            "the standard output cannot be written: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Tells a person. Where nobody listens there is nothing to do.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
@@ -81,6 +103,6 @@ pub fn main() -> ExitCode {
         Err(Failed::Input(message)) => (message, 1),
         Err(Failed::Start(message)) => (message, 3),
     };
-    eprintln!("{}", message.trim_end());
+    tell(message.trim_end());
     ExitCode::from(code)
 }

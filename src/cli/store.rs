@@ -5,15 +5,18 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::{ConfigOption, Failed, check};
+use super::{ConfigOption, Failed, check, tell};
 use crate::admin::Refusal;
 use crate::config::Config;
 use crate::gate::secret;
 use crate::store::{Store, StoreError};
 
-/// How long the gateway may take to connect, and to do what it is asked.
+/// How long the gateway may take to connect.
 const CONNECT: Duration = Duration::from_secs(1);
-const ANSWER: Duration = Duration::from_secs(15);
+/// How long it may take to read the keys: it finds a change by itself in less.
+pub const KEYS_WAIT: Duration = Duration::from_secs(3);
+/// How long it may take to write its usage: a report without it would be wrong.
+pub const USAGE_WAIT: Duration = Duration::from_secs(15);
 
 /// The config and its store, open.
 pub struct Opened {
@@ -22,7 +25,7 @@ pub struct Opened {
 }
 
 pub fn open(option: &ConfigOption) -> Result<Opened, Failed> {
-    let (config, _) = check::read(&option.path())?;
+    let config = check::read_for_commands(&option.path())?;
     let url = config.store.url.expose();
     if url == "sqlite::memory:" {
         return Err(Failed::Input(
@@ -44,15 +47,16 @@ impl Opened {
         super::run::open::server_secret(&self.store, &self.config.store).await
     }
 
-    /// Tells the running gateway, if there is one, to read the keys anew and to write its usage; returns when it has.
-    pub async fn sync(&self) {
+    /// Tells the running gateway, if there is one, to read the keys anew and to write its usage; returns when it has, or
+    /// has not within `wait`.
+    pub async fn sync(&self, wait: Duration) {
         let address = reachable(self.config.server.admin);
         let secret = match self.server_secret().await {
             Ok(secret) => secret,
             Err(error) => return warn(address, &error.to_string()),
         };
         let token = secret::sync_token(&secret);
-        let told = tokio::task::spawn_blocking(move || post(address, &token)).await;
+        let told = tokio::task::spawn_blocking(move || post(address, &token, wait)).await;
         match told {
             Ok(Ok(())) => {}
             Ok(Err(what)) => warn(address, &what),
@@ -62,9 +66,9 @@ impl Opened {
 }
 
 fn warn(address: SocketAddr, what: &str) {
-    eprintln!(
+    tell(&format!(
         "warning: the gateway at {address} could not be told ({what}); it finds out by itself within a second if it has the same store"
-    );
+    ));
 }
 
 /// Where a listener on this address is reached from the same machine.
@@ -78,7 +82,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn post(address: SocketAddr, token: &str) -> Result<(), String> {
+fn post(address: SocketAddr, token: &str, wait: Duration) -> Result<(), String> {
     let mut stream = match TcpStream::connect_timeout(&address, CONNECT) {
         Ok(stream) => stream,
         // No gateway is running: it will read the store when it starts.
@@ -90,7 +94,7 @@ fn post(address: SocketAddr, token: &str) -> Result<(), String> {
     );
     let mut answer = [0; 12];
     let asked = stream
-        .set_read_timeout(Some(ANSWER))
+        .set_read_timeout(Some(wait))
         .and_then(|()| stream.set_write_timeout(Some(CONNECT)))
         .and_then(|()| stream.write_all(request.as_bytes()))
         .and_then(|()| stream.read_exact(&mut answer));

@@ -82,12 +82,28 @@ impl Table {
     }
 }
 
+/// Text that somebody else chose, as a terminal may show it: what would move the cursor, break the line or turn the
+/// direction of what stands around it is written as an escape.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if turns || c.is_control() {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn show(cell: &str, number: bool, look: Look) -> String {
     match (number, look) {
         (true, Look::Pretty) => thousands(cell),
         // A column has no gap that is as wide as the one between two.
         (false, Look::Plain) if cell.is_empty() => "-".to_owned(),
-        _ => cell.to_owned(),
+        _ => plain(cell),
     }
 }
 
@@ -144,6 +160,21 @@ key    tokens  cost_usd
 -           5         -
 ";
         assert_eq!(table().write(Look::Plain), wanted);
+    }
+
+    #[test]
+    fn what_would_move_the_cursor_or_turn_the_text_is_escaped() {
+        let mut table = table();
+        table.rows[0][0] = "a\u{1b}[2J\n\u{202e}\u{2067}b".to_owned();
+        for look in [Look::Pretty, Look::Plain] {
+            let text = table.write(look);
+            assert!(
+                text.contains(r"a\u{1b}[2J\u{a}\u{202e}\u{2067}b "),
+                "{text}"
+            );
+            assert!(!text.contains(['\u{1b}', '\u{202e}', '\u{2067}']), "{text}");
+        }
+        assert_eq!(plain("ключ é-5"), "ключ é-5");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use clap::ValueEnum;
 
 use super::keys::print_json;
-use super::store::{block_on, open};
+use super::store::{USAGE_WAIT, block_on, open};
 use super::table::{Look, Table};
-use super::{ConfigOption, Failed};
+use super::{ConfigOption, Failed, out, tell};
 use crate::admin::usage::{
-    MAX_ROWS, UsageAnswer, dimension_name, dimension_of, dimensions, numbers, to_csv,
+    MAX_ROWS, UsageAnswer, dimension_name, dimension_of, dimensions, in_order, numbers, to_csv,
 };
 use crate::admin::value::Time;
 use crate::store::{Dimension, Filters, ReportQuery, ReportRow};
@@ -59,9 +59,12 @@ fn read<T>(
 
 pub fn run(options: Options) -> Result<(), Failed> {
     let by = read("by", options.by.as_ref(), dimensions)?.unwrap_or_default();
+    let since = read("since", options.since.as_ref(), Time::past)?.map(|time| time.0);
+    let until = read("until", options.until.as_ref(), Time::past)?.map(|time| time.0);
+    in_order(since, until).map_err(|what| Failed::Input(format!("--since: {what}")))?;
     let filters = Filters {
-        since: read("since", options.since.as_ref(), Time::past)?.map(|time| time.0),
-        until: read("until", options.until.as_ref(), Time::past)?.map(|time| time.0),
+        since,
+        until,
         keys: options.key,
         groups: options.group,
         channels: options.channel,
@@ -75,7 +78,7 @@ pub fn run(options: Options) -> Result<(), Failed> {
         limit,
     };
     let (mut rows, total) = block_on(async {
-        opened.sync().await;
+        opened.sync(USAGE_WAIT).await;
         let rows = opened
             .store
             .usage_report(ask(by.clone(), limit + 1))
@@ -88,22 +91,19 @@ pub fn run(options: Options) -> Result<(), Failed> {
     rows.truncate(limit as usize);
     match options.format {
         Format::Json => print_json(&answer)?,
-        Format::Csv => print!("{}", to_csv(&by, &rows)),
-        Format::Table => print!(
-            "{}",
-            table(&by, &rows, total.first()).write(Look::of_stdout())
-        ),
+        Format::Csv => out(&to_csv(&by, &rows))?,
+        Format::Table => out(&table(&by, &rows, total.first()).write(Look::of_stdout()))?,
     }
     if truncated {
-        eprintln!(
+        tell(&format!(
             "note: only the first {limit} rows are told; ask for less with --since, --key or --by"
-        );
+        ));
     }
     let unpriced = total.first().map_or(0, |total| total.unpriced);
     if unpriced > 0 {
-        eprintln!(
+        tell(&format!(
             "note: {unpriced} requests used tokens whose price is not known; cost_usd leaves them out"
-        );
+        ));
     }
     Ok(())
 }

@@ -419,7 +419,8 @@ pub fn keys(root: &mut Table<'_, '_>, groups: &Placed<Group>, report: &mut Repor
         let taken: Vec<&str> = keys.iter().map(|k| k.name.as_str()).collect();
         let (at, name) = name(&mut t, &taken, report);
         if let Some(key) = key(&mut t, name, groups, report) {
-            if keys.iter().any(|other| other.secret == key.secret) {
+            let is_known = !key.secret.expose().is_empty();
+            if is_known && keys.iter().any(|other| other.secret == key.secret) {
                 report.mistake(at, format!("{}: another key has the same secret", t.path));
             }
             keys.push(key);

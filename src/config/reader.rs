@@ -248,12 +248,25 @@ impl<'d, 'i> Table<'d, 'i> {
         tables
     }
 
-    /// `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`, resolved.
+    /// `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`, resolved; empty, where it cannot be and need not
+    /// be.
     pub fn secret(&mut self, key: &'static str, report: &mut Report) -> Option<Secret> {
-        self.secret_at(key, report).map(|(secret, _)| secret)
+        let may_be_away = report.secrets_may_be_away;
+        let (secret, _) = self.resolved(key, may_be_away, report)?;
+        Some(secret)
     }
 
+    /// The same, where the commands need it too.
     pub fn secret_at(&mut self, key: &'static str, report: &mut Report) -> Option<(Secret, usize)> {
+        self.resolved(key, false, report)
+    }
+
+    fn resolved(
+        &mut self,
+        key: &'static str,
+        may_be_away: bool,
+        report: &mut Report,
+    ) -> Option<(Secret, usize)> {
         let item = self.take(key)?;
         let path = self.path_of(key);
         let at = item.span().start;
@@ -269,6 +282,7 @@ impl<'d, 'i> Table<'d, 'i> {
         let file = table.string("file", report);
         let value = table.string("value", report);
         table.finish(report);
+        let is_elsewhere = value.is_none() && env.is_some() != file.is_some();
         let text = match (env, file, value) {
             (Some((name, at)), None, None) => std::env::var(&name).map_err(|_| {
                 (
@@ -286,6 +300,7 @@ impl<'d, 'i> Table<'d, 'i> {
         };
         match text.map(|text| text.trim().to_owned()) {
             Ok(text) if !text.is_empty() => Some((Secret::new(text), at)),
+            _ if may_be_away && is_elsewhere => Some((Secret::new(String::new()), at)),
             Ok(_) => {
                 report.mistake(at, format!("{path} is empty"));
                 None
@@ -310,7 +325,7 @@ impl<'d, 'i> Table<'d, 'i> {
         };
         let at = item.span().start;
         if let DeValue::Table(_) = item.get_ref() {
-            return self.secret(key, report).map(|secret| (secret, at));
+            return self.secret_at(key, report).map(|(secret, _)| (secret, at));
         }
         let expected = "a string, { env = \"NAME\" } or { file = \"PATH\" }";
         match self.take(key)?.get_ref() {

@@ -12,6 +12,8 @@ pub struct Report {
     notes: Vec<(usize, String)>,
     /// What was found in the files that it names.
     others: Vec<Report>,
+    /// Secrets that only a running gateway needs may be where they cannot be read; they are empty then.
+    pub secrets_may_be_away: bool,
 }
 
 impl Report {
@@ -26,6 +28,7 @@ impl Report {
             mistakes: Vec::new(),
             notes: Vec::new(),
             others: Vec::new(),
+            secrets_may_be_away: false,
         }
     }
 

@@ -300,3 +300,40 @@ fn mistakes_of_the_store_have_their_places_and_hide_the_url() {
         assert_eq!(report.mistakes().trim_end(), expected);
     }
 }
+
+#[test]
+fn commands_need_no_secret_but_those_of_the_store_and_the_limits() {
+    let away = r#"{ env = "TOROUTER_TEST_UNSET_VARIABLE" }"#;
+    let file = r#"{ file = "/nonexistent/secret" }"#;
+    let text = GOOD
+        .replace(r#"{ value = "sk-up" }"#, file)
+        .replace(r#"{ value = "sk-ci" }"#, away);
+    let text = format!(
+        "{text}[[keys]]\nname = \"other\"\ngroup = \"default\"\nsecret = {away}\n[admin]\ntoken = {away}\n"
+    );
+    let (config, report) = parse_for_commands("t.toml", &text);
+    assert_eq!(report.mistakes(), "");
+    assert_eq!(config.expect("valid").keys.len(), 2);
+    let (config, report) = parse("t.toml", &text);
+    assert!(config.is_none());
+    assert_eq!(
+        report.mistakes().lines().count(),
+        4,
+        "{}",
+        report.mistakes()
+    );
+
+    for section in [
+        format!("[store]\nurl = {away}\n"),
+        format!("[store]\nkey_secret = {away}\n"),
+        format!("[limits]\nurl = {file}\n"),
+        // What is written wrongly is wrong wherever it is read.
+        "[admin]\ntoken = { value = \"\" }\n".to_owned(),
+        "[admin]\ntoken = {}\n".to_owned(),
+        "[admin]\ntoken = \"plain\"\n".to_owned(),
+    ] {
+        let (config, report) = parse_for_commands("t.toml", &format!("{GOOD}{section}"));
+        assert!(config.is_none(), "{section}");
+        assert_eq!(report.mistakes().lines().count(), 1, "{section}");
+    }
+}

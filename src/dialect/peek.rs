@@ -154,6 +154,11 @@ impl Peek {
             json::string_value(value)
         };
         match model {
+            Some(model) if model.contains(char::is_control) => Err(Fault::new(
+                FaultKind::InvalidRequest,
+                "'model' must not hold control characters.",
+            )
+            .param("model")),
             Some(model) if !model.is_empty() && model.len() <= 256 => Ok(Some(model)),
             _ => Err(Fault::new(
                 FaultKind::InvalidRequest,
@@ -219,6 +224,9 @@ mod tests {
             r#"{"model":5}"#,
             r#"{"model":null}"#,
             r#"{"model":""}"#,
+            r#"{"model":"gpt-5\u001b[2J"}"#,
+            r#"{"model":"gpt-5\u0085"}"#,
+            r#"{"model":"gpt-5\n"}"#,
             r"{}",
         ] {
             let peek = Peek::json(body.as_bytes()).expect("valid JSON");

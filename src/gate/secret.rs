@@ -19,14 +19,20 @@ pub fn digest(server_secret: &[u8; 32], secret: &[u8]) -> [u8; 32] {
     DigestKey::new(server_secret).digest(secret).bytes()
 }
 
-/// What a person recognises a secret by.
+/// Of shorter secrets, four characters would tell too much.
+const HINTED: usize = 20;
+
+/// What a person recognises a secret by; `-`, where it is not known.
 pub fn hint(secret: &Secret) -> String {
     let text = secret.expose();
-    let end: String = text
-        .chars()
-        .skip(text.chars().count().saturating_sub(4))
-        .collect();
-    format!("sk-…{end}")
+    if text.is_empty() {
+        return "-".to_owned();
+    }
+    let start = if text.starts_with("sk-") { "sk-" } else { "" };
+    let length = text.chars().count();
+    let end = text.chars().skip(length.saturating_sub(4));
+    let end: String = end.filter(|_| length >= HINTED).collect();
+    format!("{start}…{end}")
 }
 
 /// What a command on the same store shows to the gateway, so that it reads the keys anew. It opens nothing else.
@@ -65,8 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_shows_the_last_four_characters_only() {
-        assert_eq!(hint(&Secret::new("sk-abcdefgh")), "sk-…efgh");
-        assert_eq!(hint(&Secret::new("é")), "sk-…é");
+    fn a_hint_shows_the_last_four_characters_of_a_long_secret_only() {
+        for (secret, wanted) in [
+            ("sk-abcdefghijklmnopq", "sk-…nopq"),
+            ("sk-abcdefghijklmnop", "sk-…"),
+            ("sk-a", "sk-…"),
+            ("abcdefghijklmnopqrst", "…qrst"),
+            ("abcdefghijklmnopqrs", "…"),
+            ("éééééééééé", "…"),
+            ("", "-"),
+        ] {
+            assert_eq!(hint(&Secret::new(secret)), wanted);
+        }
     }
 }

@@ -449,6 +449,11 @@ fn methods_media_types_and_parameters_are_checked() {
             "/admin/v1/usage?since=2026-01-01&since=2026-01-02",
             Some("since"),
         ),
+        (
+            "/admin/v1/usage?since=2026-01-02&until=2026-01-01",
+            Some("since"),
+        ),
+        ("/admin/v1/requests?since=1h&until=2h", Some("since")),
         ("/admin/v1/usage?format=xml", Some("format")),
         ("/admin/v1/requests?status=99", Some("status")),
         ("/admin/v1/requests?cursor=x", Some("cursor")),
@@ -538,4 +543,55 @@ fn usage_of_nothing_is_one_row_of_zeros_with_no_dimension() {
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let head = "day,key,requests,errors,input_tokens,cache_read_tokens,cache_write_tokens,output_tokens,reasoning_tokens,estimated,unpriced,cost_usd\r\n";
     assert_eq!(csv.text(), head);
+}
+
+#[test]
+fn a_connection_ends_where_it_is_not_known_where_a_body_does() {
+    let (_simulator, gateway) = start(ADMIN);
+    let next = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    for (framing, body, says) in [
+        ("transfer-encoding: chunked", "zz\r\n{}\r\n", "to its end"),
+        (
+            "transfer-encoding: chunked",
+            "2\r\n{}xx0\r\n\r\n",
+            "to its end",
+        ),
+        (
+            "content-length: 2\r\ntransfer-encoding: chunked",
+            "2\r\n{}\r\n0\r\n\r\n",
+            "both",
+        ),
+    ] {
+        let mut connection = Connection::open(gateway.admin);
+        let head = format!(
+            "POST /admin/v1/keys HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n{framing}\r\n\r\n"
+        );
+        connection.send(format!("{head}{body}{next}").as_bytes());
+        let answer = connection.answer().expect("an answer");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{framing}"
+        );
+        assert!(answer.text().contains(says), "{}", answer.text());
+        assert!(!connection.fill(), "closed after {body}");
+        assert_eq!(connection.rest(), 0, "{body}");
+    }
+}
+
+#[test]
+fn a_change_that_changes_nothing_leaves_no_trace() {
+    let (_simulator, gateway) = start(ADMIN);
+    let made = create(&gateway, &json!({ "name": "a", "group": "default" }));
+    for change in [json!({}), json!({ "name": "a", "limits": { "rpm": null } })] {
+        let answer = ask(&gateway, "PATCH", "/admin/v1/keys/a", &change);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["key"], made["key"]);
+    }
+    let audit = get(&gateway, "/admin/v1/audit");
+    assert_eq!(
+        audit["changes"].as_array().map(Vec::len),
+        Some(1),
+        "{audit}"
+    );
 }

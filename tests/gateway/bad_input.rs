@@ -61,6 +61,11 @@ fn wrong_bodies_are_refused_with_what_where_and_how() {
         ),
         ("{\"messages\":[]}", "invalid_request", "'model'"),
         (
+            "{\"model\":\"gpt-5\\u001b[2J\"}",
+            "invalid_request",
+            "'model' must not hold control characters",
+        ),
+        (
             "{\"model\":\"gpt-5\",\"stream\":\"yes\"}",
             "invalid_request",
             "'stream'",

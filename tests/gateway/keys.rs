@@ -1,7 +1,9 @@
 //! `torouter keys` and `torouter usage` beside a gateway on the same store.
 
+use std::fs::File;
+use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
@@ -201,6 +203,16 @@ fn wrong_input_is_told_and_changes_nothing() {
             "--burst",
         ),
         ("keys update a --enable --disable", 2, "--disable"),
+        ("keys update a", 2, "--rpm"),
+        ("keys update a --json", 2, "--rpm"),
+        ("keys update a --allow ,", 1, "--allow"),
+        ("keys update a --deny 10.0.0.0/8,", 1, "--deny"),
+        ("keys update a --models gpt-5,,gpt-4", 1, "--models"),
+        (
+            "usage --since 2026-01-02 --until 2026-01-01",
+            1,
+            "since must not be after until",
+        ),
         ("keys show nobody", 1, "there is no key"),
         ("keys delete nobody", 1, "there is no key"),
         ("keys update test --disable", 1, "config file"),
@@ -263,7 +275,10 @@ fn a_store_that_is_broken_cannot_start() {
     gateway.process.signal("-KILL");
     gateway.process.wait();
     for entry in std::fs::read_dir(&database.0).expect("a folder").flatten() {
-        std::fs::write(entry.path(), "this is no database, and was never one").expect("a file");
+        // The spool is a folder.
+        if entry.path().is_file() {
+            std::fs::write(entry.path(), "this is no database, and was never one").expect("a file");
+        }
     }
     let config = gateway.folder.join("torouter.toml");
     let output = run(&config, "keys list");
@@ -273,4 +288,125 @@ fn a_store_that_is_broken_cannot_start() {
         "{}",
         text(&output.stderr)
     );
+}
+
+/// A command whose output goes somewhere else than to us.
+fn run_into(config: &Path, words: &str, stdout: impl Into<Stdio>) -> Output {
+    let mut command = torouter();
+    command.args(words.split(' ')).arg("--config").arg(config);
+    command.stdout(stdout).output().expect("the binary runs")
+}
+
+fn full() -> File {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("a full device")
+}
+
+/// A pipe that nobody reads.
+fn closed() -> PipeWriter {
+    let (_, writer) = std::io::pipe().expect("a pipe");
+    writer
+}
+
+#[test]
+fn a_key_whose_secret_cannot_be_written_is_deleted_again() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    for words in [
+        "keys create --name a --group default",
+        "keys create --name a --group default --json",
+    ] {
+        for output in [
+            run_into(&config, words, full()),
+            run_into(&config, words, closed()),
+        ] {
+            let told = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{words}: {told}");
+            assert!(
+                told.contains("\"a\"") && told.contains("deleted again"),
+                "{told}"
+            );
+            let seen = admin::ask(&gateway, "GET", "/admin/v1/keys/a", &Value::Null);
+            assert_eq!(seen.status, 404);
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error_and_a_full_device_is_one() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    for words in ["keys list", "keys show test --json", "usage", "check"] {
+        let output = run_into(&config, words, closed());
+        let told = (output.status.code(), text(&output.stderr));
+        assert_eq!(told, (Some(0), String::new()), "{words}");
+        let output = run_into(&config, words, full());
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{words}: {told}");
+        assert!(told.contains("standard output"), "{words}: {told}");
+    }
+}
+
+#[test]
+fn keys_and_usage_work_where_the_secrets_of_the_gateway_are_not() {
+    let (database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    let whole = std::fs::read_to_string(&config).expect("a config");
+    let away = "{ env = \"TOROUTER_TEST_UNSET_VARIABLE\" }";
+    let mut text_away = String::new();
+    for line in whole.lines() {
+        match line.split_once("= { value") {
+            Some((name, _)) => text_away += &format!("{name}= {away}\n"),
+            _ => text_away += &format!("{line}\n"),
+        }
+    }
+    assert!(!text_away.contains("value ="), "{text_away}");
+    let config = database.folder().join("away.toml");
+    std::fs::write(&config, text_away).expect("a file");
+    let made = json(&run(&config, "keys create --name a --group default --json"));
+    assert_eq!(made["key"]["name"], "a");
+    let fixed = json(&run(&config, "keys show test --json"));
+    assert_eq!(fixed["key"]["hint"], "-");
+    json(&run(&config, "usage --format json"));
+    let checked = run(&config, "check");
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked.stderr).contains("TOROUTER_TEST_UNSET_VARIABLE"));
+}
+
+#[test]
+fn an_empty_list_clears_and_each_flag_alone_is_a_change() {
+    let (_database, _simulator, gateway) = start();
+    let config = gateway.folder.join("torouter.toml");
+    json(&run(
+        &config,
+        "keys create --name a --group default --models gpt-5 --json",
+    ));
+    let changed = json(&run(&config, "keys update a --json --models="));
+    assert_eq!(changed["key"]["models"], serde_json::json!([]));
+    for change in [
+        "--name=a",
+        "--group=default",
+        "--enable",
+        "--disable",
+        "--no-expires",
+        "--expires=30d",
+        "--models=gpt-5",
+        "--allow=10.0.0.0/8",
+        "--deny=10.1.0.0/16",
+        "--rpm=1",
+        "--rp5h=1",
+        "--rpd=1",
+        "--rp7d=1",
+        "--tpm=1",
+        "--max-in-flight=1",
+        "--spend-usd=1",
+        "--spend-usd-5h=1",
+        "--spend-usd-day=1",
+        "--spend-usd-7d=1",
+        "--spend-usd-30d=1",
+    ] {
+        json(&run(&config, &format!("keys update a --json {change}")));
+    }
 }
