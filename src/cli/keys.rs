@@ -80,6 +80,7 @@ struct Create {
 }
 
 #[derive(clap::Args)]
+#[command(override_usage = "torouter keys update <NAME|ID> <CHANGE>…")]
 #[command(group(clap::ArgGroup::new("change").required(true).multiple(true).args([
     "name", "group", "enable", "disable", "no_expires", "expires", "models", "allow", "deny", "rpm", "rp5h", "rpd",
     "rp7d", "tpm", "max_in_flight", "spend_usd", "spend_usd_5h", "spend_usd_day", "spend_usd_7d", "spend_usd_30d",
