@@ -62,7 +62,7 @@ fn tap(c: &mut Criterion) {
                 tap.feed(black_box(event.as_bytes()));
             }
             tap.feed(last.as_bytes());
-            black_box(tap.finish(true, 0))
+            black_box(tap.finish(true, false, 0))
         });
     });
     group.finish();
