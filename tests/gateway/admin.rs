@@ -449,11 +449,6 @@ fn methods_media_types_and_parameters_are_checked() {
             "/admin/v1/usage?since=2026-01-01&since=2026-01-02",
             Some("since"),
         ),
-        (
-            "/admin/v1/usage?since=2026-01-02&until=2026-01-01",
-            Some("since"),
-        ),
-        ("/admin/v1/requests?since=1h&until=2h", Some("since")),
         ("/admin/v1/usage?format=xml", Some("format")),
         ("/admin/v1/requests?status=99", Some("status")),
         ("/admin/v1/requests?cursor=x", Some("cursor")),
