@@ -3,6 +3,7 @@
 
 mod accounts;
 pub mod catalog;
+mod keys;
 mod reader;
 mod sections;
 mod source;

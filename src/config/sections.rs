@@ -11,7 +11,7 @@ use toml::de::DeTable;
 use super::catalog::{self, Catalog, Model};
 use super::reader::Table;
 use super::source::Report;
-use super::{Config, Limits, Log, OnFailure, Server, Store, Tls, accounts, values};
+use super::{Config, Limits, Log, OnFailure, Server, Store, Tls, accounts, keys, values};
 use crate::base::Secret;
 
 /// Reads all sections, going on after mistakes.
@@ -35,7 +35,7 @@ pub fn read(text: &str, report: &mut Report) -> Option<Config> {
     later(&mut root, report);
     let channels = accounts::channels(&mut root, &catalog, report);
     let groups = accounts::groups(&mut root, &channels, report);
-    let keys = accounts::keys(&mut root, &groups, report);
+    let keys = keys::keys(&mut root, &groups, report);
     root.finish(report);
     Some(Config {
         server,
